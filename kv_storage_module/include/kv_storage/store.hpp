@@ -1,0 +1,99 @@
+// Store: one arena of off-heap memory, the root Hash in it, and named collections.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kv_storage/csv.hpp"
+#include "kv_storage/hash.hpp"
+#include "kv_storage/schema.hpp"
+
+namespace kv {
+
+struct StoreOptions {
+  // Upper bound of memory the store may commit, in bytes. 0 = 60 % of the smaller of RAM and the cgroup's limit.
+  std::uint64_t max_memory = 0;
+  // Into how many parts a Hash is split, 1 to 64. 0 = automatic: 1, or as many as max_memory needs (32 GiB a part).
+  std::uint32_t parts = 0;
+};
+
+enum class CollectionKind : std::uint8_t { kHash = 1, kRecordHash = 2 };  // stored: the numbers are frozen
+
+struct CollectionInfo {
+  std::string name;
+  CollectionKind kind;
+  std::uint64_t entries;
+};
+
+struct PartStats {
+  std::uint64_t used_bytes;       // blocks handed out, each at the size of its size class
+  std::uint64_t committed_bytes;  // pages taken from the system and not given back
+  std::uint64_t pinned_bytes;     // of blocks kept only by pins: replaced or deleted, still being looked at
+  std::uint64_t pins;             // live pins of all processes
+  std::uint64_t transactions;     // committed since the arena was made
+  std::uint64_t recoveries;       // a writer died inside a transaction, and it was undone
+};
+
+struct StoreStats {
+  std::uint64_t max_memory;
+  std::uint64_t keys;             // of the root Hash
+  std::vector<PartStats> parts;
+  std::vector<CollectionInfo> collections;
+};
+
+class Store : public std::enable_shared_from_this<Store> {
+ public:
+  // A new memory-only store. It lives until its last handle in the last process sharing it is gone.
+  // Throws Error{kOverCapacity, kIo, kInvalidArgument}.
+  static std::shared_ptr<Store> create(const StoreOptions& options = {});
+
+  // The store of this process family: what `set_process_store` set, else what the parent process shares through
+  // KV_STORAGE_ATTACH in the environment, else a new one with default options. Never two for one family.
+  static std::shared_ptr<Store> process_store();
+  static void set_process_store(std::shared_ptr<Store> store);
+  // Joins the arena of another process of this user: `address` as made by `address()`. Throws Error{kBusy} naming why not.
+  static std::shared_ptr<Store> attach(const std::string& address);
+  [[nodiscard]] std::string address() const;  // "<pid>:<descriptor>:<random id>"
+
+  [[nodiscard]] Hash root();
+  // Opens or creates. Throws Error{kTypeMismatch} if `name` is a collection of another kind (or another schema).
+  [[nodiscard]] Hash hash(const std::string& name);
+  [[nodiscard]] RecordHash records(const std::string& name, const Schema& schema);
+  // Opens an existing schema collection; nullopt if there is none of that name.
+  [[nodiscard]] std::optional<RecordHash> find_records(const std::string& name);
+  [[nodiscard]] std::optional<CollectionKind> kind(const std::string& name) const;
+  [[nodiscard]] std::vector<CollectionInfo> collections() const;
+  bool drop(const std::string& name);  // false = there was none
+  // Throws kNotFound (no `from`), kInvalidArgument (`to` exists and !replace). Readers see the old or the new one.
+  void rename(const std::string& from, const std::string& to, bool replace);
+
+  // Loads a CSV file into a schema collection, replacing it in one step when complete (csv.hpp).
+  CsvReport load_csv(const CsvOptions& options, const CsvProgress& progress = {});
+
+  [[nodiscard]] StoreStats stats() const;
+  // Walks every structure and re-counts memory; one line per violation found, empty = sound. Takes the part locks.
+  [[nodiscard]] std::vector<std::string> verify() const;
+
+  void close() noexcept;  // this handle; later calls throw kClosed. Pins stay readable.
+  [[nodiscard]] bool closed() const noexcept;
+  ~Store();
+
+  struct Impl;
+  [[nodiscard]] Impl& impl() const;  // throws kClosed
+
+ private:
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// How a thread waits for a part lock held by another. `try_wait(context)` blocks for at most some 50 ms and says whether
+// it got the lock; the hook calls it until it did, and may do other things between (the Python layer releases the GIL
+// and checks signals). It may throw: then the operation has not begun. Set once, before threads start.
+using WaitHook = void (*)(bool (*try_wait)(void*), void* context);
+void set_wait_hook(WaitHook hook) noexcept;
+
+}  // namespace kv
