@@ -35,7 +35,8 @@ if(NOT Python_FOUND)
 endif()
 
 # A static libpython names none of the libraries it needs, and loaded extension modules (NumPy) look its symbols up in
-# the executable: take the whole archive, export it, and add what the interpreter was itself linked with.
+# the executable: take the whole archive, export it, and add what the interpreter was itself linked with. Archives are
+# commonly compiled without -fPIE (Debian's is).
 get_target_property(python_library Python::Python IMPORTED_LOCATION)
 if(python_library MATCHES "\\.a$")
   execute_process(
@@ -45,7 +46,7 @@ if(python_library MATCHES "\\.a$")
   list(REMOVE_DUPLICATES python_link_libraries)
   set_property(TARGET Python::Python APPEND PROPERTY INTERFACE_LINK_LIBRARIES ${python_link_libraries})
   set_property(TARGET Python::Python APPEND PROPERTY INTERFACE_LINK_OPTIONS
-    "LINKER:--export-dynamic" "LINKER:--whole-archive,${python_library},--no-whole-archive")
+    "-no-pie" "LINKER:--export-dynamic" "LINKER:--whole-archive,${python_library},--no-whole-archive")
 endif()
 
 if(NOT pybind11_DIR)
