@@ -1,0 +1,61 @@
+// The leaf of every index: key and value side by side in one block, behind 8 bytes of header ("micro-copy").
+//
+//   byte 0      kEntryKind                 byte 1  ValueType
+//   bytes 2-3   key length                 bytes 4-7  value length
+//   bytes 8...  key, padding to the value's alignment, value
+//
+// Immutable once published, but for kInt values and record references, which a transaction may overwrite in place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kv_storage/bytes.hpp"
+#include "kv_storage/value.hpp"
+#include "memory/part.hpp"
+
+namespace kv {
+
+inline constexpr std::uint8_t kEntryKind = 1;  // inner nodes use other kinds, so byte 0 tells what a reference leads to
+inline constexpr std::size_t kEntryHeaderBytes = 8;
+
+// Array elements are aligned so that NumPy's loops run at full speed; other values are read by copying.
+[[nodiscard]] constexpr std::size_t value_alignment(ValueType type, std::size_t value_bytes) noexcept {
+  if (type == ValueType::kRecord) return 4;
+  if (type != ValueType::kArray) return 1;
+  return value_bytes >= 4096 ? 64 : 8;
+}
+
+// A decoded header. Read in an optimistic section it may be garbage: `kind` and the bounds are then checked by use.
+struct EntryHeader {
+  std::uint8_t kind;
+  ValueType type;
+  std::uint16_t key_bytes;
+  std::uint32_t value_bytes;
+
+  static EntryHeader decode(std::uint64_t word) noexcept {
+    return {static_cast<std::uint8_t>(word), static_cast<ValueType>(word >> 8), static_cast<std::uint16_t>(word >> 16),
+            static_cast<std::uint32_t>(word >> 32)};
+  }
+  static EntryHeader load(const std::byte* entry) noexcept { return decode(load64(entry)); }
+  [[nodiscard]] std::uint64_t encode() const noexcept {
+    return std::uint64_t{kind} | std::uint64_t{static_cast<std::uint8_t>(type)} << 8 | std::uint64_t{key_bytes} << 16 |
+           std::uint64_t{value_bytes} << 32;
+  }
+  [[nodiscard]] std::size_t value_offset() const noexcept {
+    const std::size_t align = value_alignment(type, value_bytes);
+    return (kEntryHeaderBytes + key_bytes + align - 1) / align * align;
+  }
+  [[nodiscard]] std::size_t total_bytes() const noexcept { return value_offset() + value_bytes; }
+};
+
+// Whether `ref` is an entry with exactly this key. Safe in a section.
+[[nodiscard]] inline bool entry_has_key(const Part& part, Ref ref, ByteView key) noexcept {
+  const std::byte* entry = part.at(ref, kEntryHeaderBytes);
+  const EntryHeader header = EntryHeader::load(entry);
+  return header.kind == kEntryKind && header.key_bytes == key.size() &&
+         part.contains(ref, kEntryHeaderBytes + key.size()) &&
+         equal_bytes(entry + kEntryHeaderBytes, key.data(), key.size());
+}
+
+}  // namespace kv

@@ -1,0 +1,119 @@
+// What lies where in the shared memory of an arena. Every process maps the same file, at any address.
+//
+//   0            ArenaHeader            one page
+//   4 KiB        PartControl[parts]     locks, sequence numbers, journals, allocator state: never moved, never freed
+//   slice_offset slice of part 0        chunk table, then chunks of 16 KiB that the allocator hands out
+//                slice of part 1 ...
+//
+// All fields that a transaction changes are naturally aligned and lie in 8-byte words, the unit of the undo journal.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/size_classes.hpp"
+
+namespace kv {
+
+// A reference to a block: its distance from the start of the part's slice, in granules. Valid in every process.
+using Ref = std::uint32_t;
+inline constexpr Ref kNullRef = 0;
+inline constexpr std::size_t kGranule = 8;
+inline constexpr std::uint64_t kMaxSliceBytes = (std::uint64_t{1} << 32) * kGranule;  // 32 GiB
+
+inline constexpr std::size_t kChunkBytes = 16 * 1024;
+inline constexpr std::size_t kPageBytes = 4096;
+inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk table, so 0 can mean "none"
+
+inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
+// Changes whenever anything in this file, the node formats or the entry format changes.
+inline constexpr std::uint32_t kLayoutVersion = 1;
+
+inline constexpr std::uint32_t kMaxParts = 64;
+inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
+
+struct ArenaHeader {
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t parts;
+  std::uint64_t id;            // random; tells one arena from another
+  std::uint64_t hash_seed;     // random; keys come from requests, so bucket choice must not be predictable
+  std::uint64_t total_bytes;   // of the file
+  std::uint64_t slice_offset;  // of part 0
+  std::uint64_t slice_bytes;   // of each part
+  std::uint64_t max_memory;    // upper bound of committed bytes over all parts
+  std::uint32_t next_collection_id;
+};
+
+// State of a chunk, kept at the first chunk of a run, at the last of a free or large run, and at every chunk of a small one.
+enum class ChunkState : std::uint8_t {
+  kNever = 0,      // beyond the frontier: never handed out, not committed
+  kFree = 1,       // committed, in a free list
+  kPunched = 2,    // in a free list, its pages given back to the system
+  kSmall = 3,      // a run of equal blocks with a bitmap at its start
+  kLarge = 4,      // one block
+};
+
+struct ChunkEntry {
+  std::uint8_t state;       // ChunkState
+  std::uint8_t size_class;  // of a small run
+  std::uint16_t reserved;
+  std::uint32_t head;    // first chunk of the run
+  std::uint32_t used;    // small: blocks handed out
+  std::uint32_t hint;    // small: no free block in the bitmap words before this one
+  std::uint32_t prev;    // neighbours in the list of runs with a free block, or of free runs of like length
+  std::uint32_t next;
+  std::uint32_t length;  // chunks in the run
+  std::uint32_t reserved2;
+};
+static_assert(sizeof(ChunkEntry) == 32);
+
+// Free runs of 1..31 chunks have a list each; longer ones share a list per power of two.
+inline constexpr std::size_t kRunBins = 31 + 18;
+
+struct AllocatorState {
+  std::uint64_t used_bytes;        // blocks handed out, at the size of their class
+  std::uint64_t committed_chunks;  // all chunks but kNever and kPunched
+  std::uint64_t table_bytes;       // of the chunk table, committed
+  std::uint32_t frontier;          // first chunk never handed out
+  std::uint32_t chunk_count;       // in the slice
+  std::uint32_t small_runs[kSizeClasses];  // first run of the class that has a free block
+  std::uint32_t free_runs[kRunBins];       // first committed free run of the bin
+  std::uint32_t punched_runs[kRunBins];
+  std::uint64_t free_chunks;       // committed and in a free list
+};
+
+struct PinState {
+  Ref table;                   // block of PinRecord[capacity], open addressing; null while there was never a pin
+  std::uint32_t capacity;      // power of two
+  std::uint64_t records;       // in use
+  std::uint64_t pinned_bytes;  // of orphans: blocks freed while pinned
+};
+
+struct JournalEntry {
+  std::uint64_t offset;  // of the word in the file
+  std::uint64_t old_word;
+};
+inline constexpr std::size_t kJournalBytes = 64 * 1024;
+inline constexpr std::size_t kJournalEntries = kJournalBytes / sizeof(JournalEntry);
+
+struct PartControl {
+  alignas(64) pthread_mutex_t mutex;  // process-shared, robust
+
+  // Readers load this line and nothing else of the control block; writers change it once per transaction.
+  alignas(64) std::uint64_t sequence;  // odd while a transaction is changing reachable memory
+  std::uint64_t directory_epoch;       // changes when a collection is made, renamed or dropped
+  Ref directory;                       // root node: collection id -> CollectionRoot (store/directory.hpp)
+  Ref catalog;                         // part 0 only, root node: name -> CatalogRecord
+
+  alignas(64) std::uint64_t journal_count;
+  std::uint64_t transactions;
+  std::uint64_t recoveries;
+  AllocatorState allocator;
+  PinState pins;
+  alignas(64) JournalEntry journal[kJournalEntries];
+};
+
+}  // namespace kv

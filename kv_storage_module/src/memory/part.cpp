@@ -1,0 +1,96 @@
+#include "memory/part.hpp"
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <ctime>
+#include <stdexcept>
+
+#include "kv_storage/store.hpp"
+#include "memory/arena.hpp"
+
+namespace kv {
+namespace {
+
+void wait_in_slices(bool (*try_wait)(void*), void* context) {
+  while (!try_wait(context)) {
+  }
+}
+
+std::atomic<WaitHook> wait_hook{wait_in_slices};
+
+struct LockAttempt {
+  pthread_mutex_t* mutex;
+  int result;
+};
+
+bool lock_within_slice(void* context) {
+  constexpr long kSliceNanoseconds = 50'000'000;
+  auto* attempt = static_cast<LockAttempt*>(context);
+  timespec deadline{};
+  ::clock_gettime(CLOCK_MONOTONIC, &deadline);
+  deadline.tv_nsec += kSliceNanoseconds;
+  if (deadline.tv_nsec >= 1'000'000'000) deadline.tv_nsec -= 1'000'000'000, ++deadline.tv_sec;
+  attempt->result = ::pthread_mutex_clocklock(attempt->mutex, CLOCK_MONOTONIC, &deadline);
+  return attempt->result != ETIMEDOUT;
+}
+
+inline void pause_cpu() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+void set_wait_hook(WaitHook hook) noexcept { wait_hook.store(hook != nullptr ? hook : wait_in_slices); }
+
+alignas(64) const std::byte kZeroBlock[kZeroBytes] = {};
+
+Part::Part(Arena& arena, std::uint32_t index) noexcept
+    : arena_(arena),
+      index_(index),
+      control_(reinterpret_cast<PartControl*>(arena.base() + kPageBytes) + index),
+      slice_(arena.base() + arena.header().slice_offset + index * arena.header().slice_bytes),
+      slice_bytes_(arena.header().slice_bytes) {}
+
+std::uint64_t Part::stable_sequence() const noexcept {
+  std::uint64_t value = sequence();
+  for (int spin = 0; (value & 1) != 0 && spin < kSpins; ++spin) {
+    pause_cpu();
+    value = sequence();
+  }
+  return value;
+}
+
+void Part::lock() const {
+  int result = ::pthread_mutex_trylock(&control_->mutex);
+  if (result == EBUSY) {
+    LockAttempt attempt{&control_->mutex, 0};
+    wait_hook.load(std::memory_order_relaxed)(lock_within_slice, &attempt);
+    result = attempt.result;
+  }
+  if (result == 0) return;
+  if (result != EOWNERDEAD) throw Error::from_errno(result, "cannot lock a part of the store");
+  undo();
+  ++control_->recoveries;
+  ::pthread_mutex_consistent(&control_->mutex);
+  arena_.reap_soon();  // who died may have left pins, too
+}
+
+void Part::unlock() const noexcept { ::pthread_mutex_unlock(&control_->mutex); }
+
+void Part::undo() const noexcept {
+  for (std::uint64_t i = control_->journal_count; i > 0; --i) {
+    const JournalEntry& entry = control_->journal[i - 1];
+    store_relaxed<std::uint64_t>(arena_.base() + entry.offset, entry.old_word);
+  }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  store_relaxed<std::uint64_t>(&control_->journal_count, 0);
+  const std::uint64_t sequence = load64(&control_->sequence);
+  if (sequence & 1) __atomic_store_n(&control_->sequence, sequence + 1, __ATOMIC_RELEASE);
+}
+
+}  // namespace kv

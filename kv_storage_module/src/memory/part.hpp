@@ -1,0 +1,103 @@
+// A part: one slice of the arena with its own lock, sequence number, undo journal and allocator.
+//
+// Writing: one Transaction at a time (memory/transaction.hpp) under a robust mutex.
+// Reading: optimistic, after Lamport's seqlock as written down in H.-J. Boehm, "Can seqlocks get along with programming
+// language memory models?", MSPC 2012. `read` runs a section which may see memory that a writer is changing, or a block
+// that was freed and used again; if the sequence number moved meanwhile the result is thrown away and the section runs
+// again. So a section must survive garbage:
+//   - it loads shared memory only through memory/words.hpp, and follows references only through `at`, which answers an
+//     impossible one with a page of zeros (no node kind and no block size is 0, so a walk over zeros ends);
+//   - its steps are bounded whatever it reads; it copies only into private memory of a size it chose itself;
+//   - it writes no shared memory, allocates nothing it does not own, decodes no text and never calls Python.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "memory/layout.hpp"
+#include "memory/words.hpp"
+
+namespace kv {
+
+class Arena;
+
+// A page of zeros, and some: what an impossible reference leads to.
+inline constexpr std::size_t kZeroBytes = 8192;
+extern const std::byte kZeroBlock[kZeroBytes];
+
+// A process's handle to one part. Trivially small, owned by the Arena, valid as long as it.
+class Part {
+ public:
+  Part(Arena& arena, std::uint32_t index) noexcept;
+
+  // The block `ref`, of which at least `bytes` (<= kZeroBytes) may be read: a page of zeros if it cannot be one.
+  [[nodiscard]] const std::byte* at(Ref ref, std::size_t bytes) const noexcept {
+    return contains(ref, bytes) ? slice_ + std::uint64_t{ref} * kGranule : kZeroBlock;
+  }
+  // Whether [ref, ref + bytes) lies inside the slice. A section asks this before it reads more than kZeroBytes.
+  [[nodiscard]] bool contains(Ref ref, std::uint64_t bytes) const noexcept {
+    return std::uint64_t{ref} * kGranule + bytes <= slice_bytes_;
+  }
+  [[nodiscard]] static Ref offset_ref(Ref ref, std::size_t bytes) noexcept {
+    return ref + static_cast<Ref>(bytes / kGranule);
+  }
+
+  // Runs `section` until it saw one consistent state; returns what it returned. After some tries in vain it takes the
+  // lock, so a reader cannot be starved. `section` must set all it writes anew at each run.
+  template <class Section>
+  auto read(Section&& section) const {
+    for (int attempt = 0; attempt < kOptimisticTries; ++attempt) {
+      const std::uint64_t before = stable_sequence();
+      if (before & 1) continue;
+      auto result = section();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (load64(&control_->sequence) == before) return result;
+    }
+    const Lock lock(*this);
+    return section();
+  }
+
+  // The sequence number, even while nobody writes: a later equal value means that nothing changed in between.
+  [[nodiscard]] std::uint64_t sequence() const noexcept {
+    return __atomic_load_n(&control_->sequence, __ATOMIC_ACQUIRE);
+  }
+
+  // Holds the part's mutex. Taking it may undo the transaction of a writer that died (EOWNERDEAD).
+  class Lock {
+   public:
+    explicit Lock(const Part& part) : part_(part) { part.lock(); }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    ~Lock() { part_.unlock(); }
+
+   private:
+    const Part& part_;
+  };
+
+  [[nodiscard]] Arena& arena() const noexcept { return arena_; }
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  [[nodiscard]] PartControl& control() const noexcept { return *control_; }
+  [[nodiscard]] std::byte* slice() const noexcept { return slice_; }
+
+  void lock() const;
+  void unlock() const noexcept;
+  // Applies the journal backwards and makes the sequence even. Under the lock. Idempotent.
+  void undo() const noexcept;
+
+ private:
+  static constexpr int kOptimisticTries = 8;
+  static constexpr int kSpins = 100;
+
+  [[nodiscard]] std::uint64_t stable_sequence() const noexcept;
+
+  Arena& arena_;
+  std::uint32_t index_;
+  PartControl* control_;
+  std::byte* slice_;
+  std::uint64_t slice_bytes_;
+};
+
+}  // namespace kv

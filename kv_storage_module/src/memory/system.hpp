@@ -1,0 +1,36 @@
+// The one seam for system calls that can fail, so that tests can make the n-th of them fail.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kv::system {
+
+enum class Call : std::uint8_t { kMemfdCreate, kTruncate, kAllocate, kPunch, kMap, kOpen, kLock };
+
+// Called before each call if set: a non-zero answer is the errno with which the call fails without being made.
+using FaultHook = int (*)(Call call);
+void set_fault_hook(FaultHook hook) noexcept;
+
+// Each returns 0 (or a descriptor) on success, -1 with errno set on failure; EINTR is handled inside.
+[[nodiscard]] int memfd_create(const char* name) noexcept;  // sealable, close-on-exec, not executable where known
+[[nodiscard]] int truncate(int fd, std::uint64_t bytes) noexcept;
+[[nodiscard]] int seal_size(int fd) noexcept;
+// Takes pages for [offset, offset + bytes) of the file now, so that touching them later cannot fail.
+[[nodiscard]] int allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+// Gives the pages back; they read as zeros.
+[[nodiscard]] int punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+// Shared, readable and writable, not part of core dumps. MAP_FAILED on failure.
+[[nodiscard]] void* map_shared(int fd, std::uint64_t bytes) noexcept;
+// A descriptor of its own for an open file: an open-file-description lock belongs to it alone.
+[[nodiscard]] int reopen(int fd) noexcept;
+[[nodiscard]] int open_process_fd(int pid, int fd) noexcept;
+// Takes an exclusive open-file-description lock on one byte; EAGAIN if somebody has it.
+[[nodiscard]] int lock_byte(int fd, std::uint64_t offset) noexcept;
+[[nodiscard]] bool byte_is_locked(int fd, std::uint64_t offset) noexcept;  // by somebody else
+
+// RAM or the cgroup's limit, whichever is smaller.
+[[nodiscard]] std::uint64_t memory_limit() noexcept;
+[[nodiscard]] std::uint64_t random64();
+
+}  // namespace kv::system
