@@ -5,7 +5,7 @@
 
 set(KV_SYSTEM_PACKAGES
   "CLI/CLI.hpp=libcli11-dev"
-  "INIReader.h=libinih-dev"
+  "ini.h=libinih-dev"
   "fast_float/fast_float.h=libfast-float-dev"
   "jemalloc/jemalloc.h=libjemalloc-dev"
   "xxhash.h=libxxhash-dev"

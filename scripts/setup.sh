@@ -58,7 +58,7 @@ report_missing_tools() {
     command -v "${entry%%=*}" >/dev/null || missing+=("${entry%%=*} (Debian: ${entry#*=})")
   done
   if command -v c++ >/dev/null; then
-    for entry in CLI/CLI.hpp=libcli11-dev INIReader.h=libinih-dev fast_float/fast_float.h=libfast-float-dev \
+    for entry in CLI/CLI.hpp=libcli11-dev ini.h=libinih-dev fast_float/fast_float.h=libfast-float-dev \
       jemalloc/jemalloc.h=libjemalloc-dev xxhash.h=libxxhash-dev doctest/doctest.h=doctest-dev; do
       echo "#include <${entry%%=*}>" | c++ -x c++ -E - >/dev/null 2>&1 || missing+=("${entry%%=*} (Debian: ${entry#*=})")
     done
@@ -99,7 +99,7 @@ make_environment() {
     test) requirements=(-r requirements/test.txt) stamps='test|ci' ;;
     ci) requirements=(-r requirements/dev.txt) stamps='ci' ;;
   esac
-  sum=$(cat requirements/*.txt | sha256sum | cut -d' ' -f1)
+  sum=$(cat requirements/{build,run,test,dev}.txt | sha256sum | cut -d' ' -f1)
   if ! grep -qsxE "($stamps) $sum" "$venv/requirements.stamp"; then
     "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${requirements[@]}"
     echo "$level $sum" >"$venv/requirements.stamp"

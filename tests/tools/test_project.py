@@ -53,10 +53,9 @@ def test_every_preset_has_its_build_and_workflow() -> None:
         assert {p["name"] for p in presets[kind] if not p.get("hidden")} == configured, kind
 
 
-@pytest.mark.parametrize("name", ["build", "run", "test", "dev"])
-def test_requirements_are_pinned(name: str) -> None:
-    lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
+@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda f: f.name)
+def test_requirements_are_pinned(file: Path) -> None:
+    for line in file.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith(("#", "-r ")):
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line), line
 
