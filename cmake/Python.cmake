@@ -23,11 +23,14 @@ if(NOT Python_FOUND)
     "Then pass -DPython_EXECUTABLE=/path/to/python or activate a virtual environment.")
 endif()
 
-if(NOT pybind11_DIR)
-  execute_process(
-    COMMAND "${Python_EXECUTABLE}" -m pybind11 --cmakedir
-    OUTPUT_VARIABLE pybind11_DIR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-endif()
+# pybind11 is headers only, so the project's environment can lend it to an interpreter that lacks it.
+foreach(python IN ITEMS "${Python_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+  if(NOT pybind11_DIR)
+    execute_process(
+      COMMAND "${python}" -m pybind11 --cmakedir
+      OUTPUT_VARIABLE pybind11_DIR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+endforeach()
 set(PYBIND11_FINDPYTHON ON)
 find_package(pybind11 3.1 CONFIG QUIET)
 if(NOT pybind11_FOUND)
