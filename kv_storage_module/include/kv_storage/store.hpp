@@ -14,6 +14,11 @@
 
 namespace kv {
 
+namespace system {
+// RAM or the cgroup's limit, whichever is smaller, in bytes: what `max_memory` is a share of.
+[[nodiscard]] std::uint64_t memory_limit() noexcept;
+}  // namespace system
+
 struct StoreOptions {
   // Upper bound of memory the store may commit, in bytes. 0 = 60 % of the smaller of RAM and the cgroup's limit.
   std::uint64_t max_memory = 0;

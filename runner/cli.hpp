@@ -1,0 +1,34 @@
+// The command line: which of the arguments are the runner's own, and what they ask for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace runner {
+
+enum class Action {
+  kRun,
+  kCheck,       // validate the configuration, print it, exit
+  kHelp,        // our options, then Python's
+  kRunnerHelp,  // our options
+  kVersion,     // Python's line, then ours
+  kDefaultConfiguration,
+};
+
+struct CommandLine {
+  Action action = Action::kRun;
+  std::string configuration;               // path; "" = none
+  bool configuration_is_explicit = false;  // given as an option, not inherited through the environment
+  bool progress = false;
+  std::vector<char*> python;  // argv as python3 would get it, null-terminated
+};
+
+inline constexpr const char* kConfigurationVariable = "RUNNER_NATIVE_CONFIGURATION";
+
+// Our options are those before the first argument that is not ours; everything from there on is Python's.
+// Throws Failure{kUsage}.
+[[nodiscard]] CommandLine parse_command_line(int argc, char** argv);
+
+[[nodiscard]] std::string help_text();
+
+}  // namespace runner

@@ -1,0 +1,93 @@
+#include "config_values.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <limits>
+
+namespace runner {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t bytes;
+};
+
+constexpr Unit kUnits[] = {
+    {"", 1},
+    {"b", 1},
+    {"kb", 1'000},
+    {"mb", 1'000'000},
+    {"gb", 1'000'000'000},
+    {"tb", 1'000'000'000'000},
+    {"kib", 1ULL << 10},
+    {"mib", 1ULL << 20},
+    {"gib", 1ULL << 30},
+    {"tib", 1ULL << 40},
+};
+
+std::string trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+BadValue bad_size(const std::string& text) {
+  return BadValue(
+      concat("'", text, "' is not a size; accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"));
+}
+
+}  // namespace
+
+std::uint64_t parse_count(const std::string& text, std::uint64_t max) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value > max) {
+    throw BadValue(concat("'", text, "' is not a whole number from 0 to ", std::to_string(max)));
+  }
+  return value;
+}
+
+std::uint64_t parse_size(const std::string& text, std::uint64_t whole) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) throw bad_size(text);
+  const std::string unit = lower(trimmed({end, static_cast<std::size_t>(text.data() + text.size() - end)}));
+  if (unit == "%") {
+    if (value == 0 || value > 100) throw BadValue(concat("'", text, "' is not a share from 1% to 100%"));
+    return whole / 100 * value;
+  }
+  const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == unit; });
+  if (known == std::end(kUnits)) throw bad_size(text);
+  if (value > std::numeric_limits<std::uint64_t>::max() / known->bytes) throw bad_size(text);
+  return value * known->bytes;
+}
+
+std::vector<std::string> parse_list(const std::string& text) {
+  std::vector<std::string> items;
+  if (trimmed(text).empty()) return items;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    items.push_back(trimmed(std::string_view(text).substr(begin, end - begin)));
+    if (items.back().empty()) throw BadValue(concat("an empty item in the list '", text, "'"));
+    begin = end + 1;
+  }
+  return items;
+}
+
+char parse_character(const std::string& text, std::initializer_list<std::pair<std::string_view, char>> names) {
+  std::string known;
+  for (const auto& [name, value] : names) {
+    if (text == name) return value;
+    known.append(", ").append(name);
+  }
+  if (text.size() == 1) return text[0];
+  throw BadValue(concat("'", text, "' is not a character; accepted: any one character of ASCII", known));
+}
+
+}  // namespace runner

@@ -1,0 +1,100 @@
+#include "interpreter.hpp"
+
+#include <pybind11/embed.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "failure.hpp"
+
+extern "C" PyObject* PyInit_kv_storage();
+
+namespace runner {
+namespace {
+
+namespace fs = std::filesystem;
+namespace py = pybind11;
+
+constexpr const char* kOwnExecutable = "/proc/self/exe";
+
+int count(const Arguments& arguments) { return static_cast<int>(arguments.size()) - 1; }
+
+// The status of a configuration that was only read.
+std::optional<int> exit_code_of(const PyStatus& status) {
+  if (PyStatus_IsExit(status)) return status.exitcode;
+  if (PyStatus_IsError(status)) Py_ExitStatusException(status);
+  return std::nullopt;
+}
+
+// pybind11 owns the interpreter by a guard that finalises it; Py_RunMain does so, too. So the guard is never destroyed.
+void start(const Arguments& arguments) {
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  try {
+    new py::scoped_interpreter(&config, count(arguments), arguments.data(), /*add_program_dir_to_path=*/false);
+  } catch (const std::runtime_error& error) {
+    Py_ExitStatusException(PyStatus_Error(error.what()));
+  }
+}
+
+// In a virtual environment made by another python, CPython looks for a base executable of our name beside that python.
+// There is none: the executable that can make further environments like this one is this file.
+void correct_base_executable() {
+  const py::handle base = PySys_GetObject("_base_executable");
+  if (base && PyUnicode_Check(base.ptr())) {
+    const auto path = py::reinterpret_steal<py::bytes>(PyUnicode_EncodeFSDefault(base.ptr()));
+    std::error_code none;
+    if (path && fs::equivalent(std::string(path), kOwnExecutable, none)) return;
+  }
+  std::error_code error;
+  const fs::path own = fs::read_symlink(kOwnExecutable, error);
+  if (error) return;
+  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(own.c_str()));
+  if (!text || PySys_SetObject("_base_executable", text.ptr()) != 0) throw py::error_already_set();
+}
+
+void set_collector(GcMode mode) {
+  if (mode == GcMode::kOff) PyGC_Disable();
+  if (mode != GcMode::kFreeze) return;
+  const py::module_ gc = py::module_::import("gc");
+  py::module_::import("os").attr("register_at_fork")(py::arg("before") = gc.attr("freeze"),
+                                                     py::arg("after_in_parent") = gc.attr("unfreeze"));
+}
+
+}  // namespace
+
+std::optional<int> read_python_arguments(const Arguments& arguments, std::string* script) {
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  PyStatus status = PyConfig_SetBytesArgv(&config, count(arguments), arguments.data());
+  if (!PyStatus_Exception(status)) status = PyConfig_Read(&config);
+  const std::optional<int> exit_code = exit_code_of(status);
+  if (script != nullptr && config.run_filename != nullptr) {
+    char* path = Py_EncodeLocale(config.run_filename, nullptr);
+    if (path != nullptr) *script = path;
+    PyMem_Free(path);
+  }
+  PyConfig_Clear(&config);
+  return exit_code;
+}
+
+Interpreter::Interpreter(const Arguments& arguments, const Config& config) {
+  PyImport_AppendInittab("kv_storage", &PyInit_kv_storage);
+  start(arguments);
+  try {
+    correct_base_executable();
+    set_collector(config.gc);
+    py::module_::import("kv_storage");
+  } catch (py::error_already_set& error) {
+    error.restore();
+    PyErr_Print();
+    std::exit(kInternal);
+  }
+}
+
+int Interpreter::run() { return Py_RunMain(); }
+
+}  // namespace runner

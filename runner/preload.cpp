@@ -1,0 +1,117 @@
+#include "preload.hpp"
+
+#include <cstdlib>
+
+#include "concat.hpp"
+#include "failure.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+#include "transform.hpp"
+
+namespace runner {
+namespace {
+
+constexpr const char* kAttachVariable = "KV_STORAGE_ATTACH";
+
+ExitCode exit_code_of(const kv::Error& error) {
+  switch (error.code()) {
+    case kv::ErrorCode::kIo:
+      return error.path().empty() ? kSystem : kNoInput;
+    case kv::ErrorCode::kOverCapacity:
+    case kv::ErrorCode::kBusy:
+      return kSystem;
+    case kv::ErrorCode::kParse:
+    case kv::ErrorCode::kOverflow:
+      return kBadData;
+    case kv::ErrorCode::kInvalidArgument:
+    case kv::ErrorCode::kTypeMismatch:
+    case kv::ErrorCode::kNotFound:
+      return kBadConfig;
+    case kv::ErrorCode::kClosed:
+    case kv::ErrorCode::kCorrupt:
+    case kv::ErrorCode::kInterrupted:
+      break;
+  }
+  return kInternal;
+}
+
+// A parent that is gone or out of reach is none: the store is then built again.
+std::shared_ptr<kv::Store> attach_to_parent() {
+  const char* address = std::getenv(kAttachVariable);
+  if (address == nullptr || *address == '\0') return nullptr;
+  try {
+    return kv::Store::attach(address);
+  } catch (const kv::Error&) {
+    return nullptr;
+  }
+}
+
+void load_native(kv::Store& store, const CsvSource& source, Progress& progress) {
+  const kv::CsvReport report = store.load_csv(source.options, [&](auto done, auto total, auto rows) {
+    progress.update(done, total, rows);
+    return InterruptGuard::signal() == 0;
+  });
+  progress.finish(report.rows);
+}
+
+void load_file(kv::Store& store, const CsvSource& source, const Loader& loader, ProgressMode mode) {
+  Progress progress(mode, source.options.path);
+  try {
+    if (source.transform.empty()) {
+      load_native(store, source, progress);
+    } else {
+      load_transformed(source, loader);
+      progress.finish_transformed();
+    }
+  } catch (const kv::Error& error) {
+    progress.abandon();
+    if (error.code() == kv::ErrorCode::kInterrupted) return;  // the caller looks at the signal
+    throw Failure(exit_code_of(error), concat("runner: loading [", source.section, "]: ", error.what()));
+  }
+}
+
+// The native files first: a transform may look things up in what they hold.
+void load_files(kv::Store& store, const Config& config, const Loader& loader, ProgressMode mode) {
+  for (const bool transformed : {false, true}) {
+    for (const CsvSource& source : config.files) {
+      if (source.transform.empty() == transformed) continue;
+      load_file(store, source, loader, mode);
+      if (InterruptGuard::signal() != 0) return;
+    }
+  }
+}
+
+std::shared_ptr<kv::Store> create_store(const kv::StoreOptions& options) {
+  try {
+    return kv::Store::create(options);
+  } catch (const kv::Error& error) {
+    throw Failure(exit_code_of(error), concat("runner: cannot make the store: ", error.what()));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<kv::Store> open_store(const CommandLine& line, const Config& config, const std::string& script) {
+  if (!line.configuration_is_explicit) {
+    if (std::shared_ptr<kv::Store> shared = attach_to_parent()) {
+      kv::Store::set_process_store(shared);
+      return shared;
+    }
+  }
+  int signal = 0;
+  std::shared_ptr<kv::Store> store;
+  {
+    const InterruptGuard guard;
+    store = create_store(config.store);
+    setenv(kAttachVariable, store->address().c_str(), 1);
+    const Loader loader{line.python.empty() ? nullptr : line.python[0], config.path, script};
+    load_files(*store, config, loader, line.progress ? ProgressMode::kOn : config.progress);
+    signal = InterruptGuard::signal();
+    if (signal != 0) store->close();
+  }
+  if (signal != 0) die_by(signal);
+  kv::Store::set_process_store(store);
+  return store;
+}
+
+}  // namespace runner
