@@ -1,0 +1,1 @@
+"""The benchmarks' own library: data, peers, workloads, targets and the report."""
