@@ -1,0 +1,37 @@
+// The key index: an ordered map from keys to entries, in shared memory. It is one u32 word, the root: null, an entry or
+// a node (index/node.hpp). The key of an entry is part of it (index/entry.hpp), so the index stores references only.
+//
+// Both changes below allocate before they store and free last. They may free a node, so at most one of them belongs in
+// a step of a transaction: commit before the next (a block freed in a step must not be filled anew in the same step).
+#pragma once
+
+#include <cstdint>
+
+#include "index/node.hpp"
+#include "memory/transaction.hpp"
+
+namespace kv {
+
+// The entry with this key, or null. Safe in a section; at most key length + 1 steps.
+[[nodiscard]] Ref find(const Part& part, Ref root, ByteView key) noexcept;
+
+// Puts `entry` (a block of the transaction, filled) into the index whose root is the word `root_word`, in place of an
+// entry with the same key if there is one, which is returned and belongs to the caller again.
+// Allocates nothing in most cases, one node or two in the others. Throws Error{kOverCapacity}; contents are then as
+// before. Uses at most kInsertJournal words of the journal.
+[[nodiscard]] Ref insert(Transaction& txn, void* root_word, Ref entry);
+
+// Unlinks the entry with this key and returns it, or null. Never fails for lack of memory: what cannot be made smaller
+// stays as it is.
+[[nodiscard]] Ref erase(Transaction& txn, void* root_word, ByteView key);
+
+// Bounds of what one insertion or erasure journals, allocator included: see kClassDepth in key_index.cpp.
+inline constexpr std::size_t kInsertJournal = 256;
+
+// The key of an entry, in shared memory: for the holder of the part lock.
+[[nodiscard]] inline ByteView key_of(const Part& part, Ref entry) noexcept {
+  const std::byte* at = part.at(entry, kEntryHeaderBytes);
+  return {reinterpret_cast<const char*>(at) + kEntryHeaderBytes, EntryHeader::load(at).key_bytes};
+}
+
+}  // namespace kv

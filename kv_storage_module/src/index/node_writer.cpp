@@ -1,0 +1,125 @@
+#include "index/node_writer.hpp"
+
+#include <algorithm>
+
+namespace kv {
+namespace {
+
+void store_header(Transaction& txn, const NodeView& node, NodeHeader header) {
+  txn.store64(node.base(), header.encode());
+}
+
+void flip_bitmap(Transaction& txn, const NodeView& node, std::uint8_t edge) {
+  const unsigned word = edge / 64U;
+  txn.store64(node.edges() + std::size_t{word} * 8, node.bitmap(word) ^ std::uint64_t{1} << (edge % 64));
+}
+
+// Writes children [first, children.count) of a packed node to their places.
+void write_tail(Transaction& txn, const NodeView& node, const ChildList& children, unsigned first) {
+  const unsigned count = children.count - first;
+  if (node.shape().form == NodeForm::kArray) txn.write(node.edges() + first, children.edges.data() + first, count);
+  txn.write(node.slot(first), children.refs.data() + first, count * sizeof(Ref));
+}
+
+void fill_edges(std::byte* node, NodeShape shape, const ChildList& children) {
+  if (shape.form == NodeForm::kArray) {
+    copy_in(node + kNodeHeaderBytes, children.edges.data(), children.count);
+    return;
+  }
+  std::array<std::uint64_t, 4> bitmap{};
+  for (unsigned i = 0; i < children.count; ++i) {
+    bitmap[children.edges[i] / 64U] |= std::uint64_t{1} << (children.edges[i] % 64);
+  }
+  copy_in(node + kNodeHeaderBytes, bitmap.data(), sizeof bitmap);
+}
+
+void fill_refs(std::byte* refs, NodeShape shape, const ChildList& children) {
+  if (shape.form != NodeForm::kFull) {
+    copy_in(refs, children.refs.data(), children.count * sizeof(Ref));
+    return;
+  }
+  std::array<Ref, 256> by_edge{};
+  for (unsigned i = 0; i < children.count; ++i) by_edge[children.edges[i]] = children.refs[i];
+  copy_in(refs, by_edge.data(), sizeof by_edge);
+}
+
+}  // namespace
+
+Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, const ChildList& children, Ref terminal,
+               ByteClasses classes) {
+  const NodeShape shape = kNodeShapes[kind];
+  const Ref ref = txn.allocate(node_bytes(shape, prefix.size()));
+  std::byte* const node = txn.fresh(ref);
+
+  const NodeHeader header{static_cast<std::uint8_t>(kind | (terminal != kNullRef ? kTerminalFlag : 0)),
+                          static_cast<std::uint8_t>(children.count - 1), static_cast<std::uint16_t>(prefix.size()),
+                          classes};
+  store_relaxed<std::uint64_t>(node, header.encode());
+  fill_edges(node, shape, children);
+
+  std::byte* to = node + kNodeHeaderBytes + shape.edge_bytes;
+  copy_in(to, prefix.head.data(), prefix.head.size());
+  to += prefix.head.size();
+  if (prefix.joint >= 0) store_relaxed<std::uint8_t>(to++, static_cast<std::uint8_t>(prefix.joint));
+  copy_in(to, prefix.tail.data(), prefix.tail.size());
+
+  std::byte* const refs = node + refs_offset(shape, prefix.size());
+  fill_refs(refs, shape, children);
+  if (terminal != kNullRef) store_relaxed<Ref>(refs + (shape.capacity - 1U) * sizeof(Ref), terminal);
+  return ref;
+}
+
+void add_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t edge, Ref child) {
+  NodeHeader header = node.header();
+  header.last_child = static_cast<std::uint8_t>(header.last_child + 1);
+  if (node.shape().form == NodeForm::kFull) {
+    flip_bitmap(txn, node, edge);
+    txn.store32(node.slot(edge), child);
+  } else {
+    ChildList children;
+    children.read(node);
+    const unsigned place = node.rank(edge);
+    children.insert(place, edge, child);
+    if (node.shape().form == NodeForm::kBitmap) flip_bitmap(txn, node, edge);
+    write_tail(txn, node, children, place);
+  }
+  store_header(txn, node, header);
+}
+
+void set_terminal_in_place(Transaction& txn, const NodeView& node, Ref entry) {
+  NodeHeader header = node.header();
+  header.kind |= kTerminalFlag;
+  txn.store32(node.terminal_slot(), entry);
+  store_header(txn, node, header);
+}
+
+void remove_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t edge) {
+  NodeHeader header = node.header();
+  header.last_child = static_cast<std::uint8_t>(header.last_child - 1);
+  if (node.shape().form == NodeForm::kFull) {
+    flip_bitmap(txn, node, edge);
+    txn.store32(node.slot(edge), kNullRef);
+  } else {
+    ChildList children;
+    children.read(node);
+    const unsigned place = node.rank(edge);
+    children.erase(place);
+    if (node.shape().form == NodeForm::kBitmap) flip_bitmap(txn, node, edge);
+    write_tail(txn, node, children, place);
+  }
+  store_header(txn, node, header);
+}
+
+void clear_terminal_in_place(Transaction& txn, const NodeView& node) {
+  NodeHeader header = node.header();
+  header.kind &= static_cast<std::uint8_t>(~kTerminalFlag);
+  store_header(txn, node, header);
+}
+
+void set_classes(Transaction& txn, const NodeView& node, ByteClasses classes) {
+  NodeHeader header = node.header();
+  header.classes = classes;
+  store_header(txn, node, header);
+}
+
+}  // namespace kv
