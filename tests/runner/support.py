@@ -1,0 +1,73 @@
+"""Run programs in a clean environment; find the runner under test and the python3 it must behave like."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a process did: exit code (negative = signal), standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Nothing of the tester's settings but what finding programs takes."""
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", **(extra or {})}
+
+
+def restore_signals() -> None:
+    """A test run in the background of a shell starts with SIGINT ignored; its children must not."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def run_program(
+    program: Path | str,
+    *arguments: str | bytes | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+) -> Outcome:
+    """Run to the end; output is decoded so that any bytes survive."""
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=cwd,
+        env=clean_environment(env),
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=TIMEOUT,
+        preexec_fn=restore_signals,
+        check=False,
+    )
+    decode = "utf-8", "surrogateescape"
+    return Outcome(done.returncode, done.stdout.decode(*decode), done.stderr.decode(*decode))
+
+
+def find_runner() -> Path:
+    """The executable under test."""
+    path = Path(os.environ.get("RUNNER_BINARY") or REPOSITORY / "build/release/bin/runner")
+    if not path.is_file():
+        pytest.exit(f"no runner at {path}: build it, or set RUNNER_BINARY", returncode=2)
+    return path.absolute()
+
+
+def find_python(runner: Path) -> Path:
+    """The python3 of the very installation that the runner embeds."""
+    probe = "import sys, json; print(json.dumps([sys.base_exec_prefix, *sys.version_info[:2]]))"
+    prefix, major, minor = json.loads(run_program(runner, "-I", "-S", "-c", probe).out)
+    return Path(prefix, "bin", f"python{major}.{minor}")
