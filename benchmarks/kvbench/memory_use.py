@@ -4,6 +4,7 @@ import ctypes
 import dataclasses
 import gc
 import subprocess
+from pathlib import Path
 from types import TracebackType
 
 # Polls a process until its own stdin is closed, then prints the largest anonymous + shared size seen. A
@@ -42,6 +43,11 @@ def memory_use(process: int | str = "self") -> MemoryUse:
 def private_dirty(process: int | str = "self") -> int:
     """Bytes that this process alone holds: what one more worker costs."""
     return _fields(f"/proc/{process}/smaps_rollup")["Private_Dirty"]
+
+
+def folder_bytes(folder: str) -> int:
+    """Bytes that the files below a folder take, holes left out."""
+    return sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())
 
 
 def _fields(path: str) -> dict[str, int]:

@@ -37,6 +37,7 @@ class Store(abc.ABC):
         None  # one-by-one calls worth waiting for, where one takes a round trip; None = all
     )
     server_process: int | None = None  # the process that holds the data, if not this one
+    data_folder: str | None = None  # where the data lie, if in files
 
     @property
     def note(self) -> str:

@@ -12,6 +12,7 @@ class LevelDB(Store):
 
     def open(self, folder: str) -> None:
         self._folder = scratch_folder(folder)
+        self.data_folder = self._folder.name
         self._database: Any = third_party("plyvel").DB(
             f"{self._folder.name}/db",
             create_if_missing=True,

@@ -16,6 +16,7 @@ class Lmdb(Store):
 
     def open(self, folder: str) -> None:
         self._folder = scratch_folder(folder)
+        self.data_folder = self._folder.name
         self._environment: Any = third_party("lmdb").open(
             self._folder.name, map_size=MAP_BYTES, readahead=False, sync=False, writemap=True
         )

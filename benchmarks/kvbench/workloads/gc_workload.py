@@ -6,10 +6,7 @@ plain instances, the data structure that the collector has to walk.
 """
 
 import gc
-import statistics
 import time
-from collections.abc import Callable
-from typing import Any
 
 from kvbench import data, peers
 from kvbench.measure import Metrics, Result, seconds
@@ -19,7 +16,8 @@ from kvbench.settings import Settings
 OBJECTS = "objects"
 PEERS = ("dict", OBJECTS, peers.OURS, "lmdb", "oobtree")
 
-COLLECTIONS = 9
+COLLECTIONS = 15
+PAUSE_ROUNDS = 3
 LOAD_STEP = 100_000
 
 
@@ -33,26 +31,26 @@ class Record:
 
 
 def run(peer: str, settings: Settings) -> Result:
-    empty = _collector_cost(settings)
     if peer == OBJECTS:
-        resident: Any = _objects(settings.entries)
-        close: Callable[[], None] = lambda: None  # noqa: E731
-        note, count = "dict of instances with three attributes", settings.entries
-    else:
-        resident = peers.make(peer)
-        count = settings.gc_entries if peer == peers.OURS else settings.entries
-        resident.open(settings.shm)
-        close, note = resident.close, resident.note
-    try:
-        if isinstance(resident, Store):
-            _load(resident, count)
+        empty = _collector_cost(settings)
+        resident = _objects(settings.entries)
         full = _collector_cost(settings)
+        return _result(empty, full, len(resident), "a dict of instances with three attributes")
+    store = peers.make(peer)
+    count = settings.gc_entries if peer == peers.OURS else settings.entries
+    store.open(settings.shm)
+    try:
+        empty = _collector_cost(settings)
+        _load(store, count)
+        return _result(empty, _collector_cost(settings), count, store.note)
     finally:
-        close()
+        store.close()
+
+
+def _result(empty: Metrics, full: Metrics, count: int, note: str) -> Result:
     ratios = {f"{name.removesuffix('_ms')}_x_empty": full[name] / empty[name] for name in full}
-    return Result(
-        full | ratios | {f"empty_{name}": figure for name, figure in empty.items()} | {"entries": count}, note
-    )
+    before = {f"empty_{name}": figure for name, figure in empty.items()}
+    return Result(full | ratios | before | {"entries": count}, note)
 
 
 def _objects(count: int) -> dict[str, Record]:
@@ -70,9 +68,11 @@ def _load(store: Store, count: int) -> None:
 
 
 def _collector_cost(settings: Settings) -> Metrics:
+    """The least of several rounds: whatever else the machine does only adds."""
     gc.collect()
-    collect = statistics.median(seconds(gc.collect) for _ in range(COLLECTIONS))
-    return {"collect_ms": collect * 1e3, "longest_pause_ms": _longest_pause(settings.unrelated_lists) * 1e3}
+    collect = min(seconds(gc.collect) for _ in range(COLLECTIONS))
+    pause = min(_longest_pause(settings.unrelated_lists) for _ in range(PAUSE_ROUNDS))
+    return {"collect_ms": collect * 1e3, "longest_pause_ms": pause * 1e3}
 
 
 def _longest_pause(lists: int) -> float:

@@ -1,15 +1,15 @@
 """Bytes per entry above the payload (a key of 23 bytes, a value of 100).
 
 Keys and values are made while loading and not kept. Counted is the growth of this process, or of the peer's
-server, after freed memory was given back; memory files (tmpfs, memfd) count once. Where the store says what
-it has committed and that is more than the process has touched, the larger figure counts.
+server, after freed memory was given back. Memory that lies in files (tmpfs, memfd) counts once and in full:
+as the process has touched it, as the files hold it or as the store has committed it, whichever is most.
 """
 
 import os
 
 from kvbench import data, peers
 from kvbench.measure import Metrics, Result
-from kvbench.memory_use import give_back, memory_use
+from kvbench.memory_use import folder_bytes, give_back, memory_use
 from kvbench.peers.base import BATCH, Accounting, Store
 from kvbench.settings import Settings
 
@@ -47,9 +47,11 @@ def _measure(store: Store, settings: Settings) -> Metrics:
     anonymous = (after.anonymous - before.anonymous) / count
     shared = (after.shared - before.shared) / count
     metrics = {"anonymous_bytes": anonymous, "shared_bytes": shared}
+    if store.data_folder:
+        metrics["file_bytes"] = folder_bytes(store.data_folder) / count
     if isinstance(store, Accounting):
         metrics["used_bytes"] = store.used_bytes() / count
         metrics["committed_bytes"] = (store.committed_bytes() - committed_before) / count
-        shared = max(shared, metrics["committed_bytes"])
-    metrics["overhead_bytes"] = anonymous + shared - PAYLOAD
+    in_files = max(shared, metrics.get("file_bytes", 0), metrics.get("committed_bytes", 0))
+    metrics["overhead_bytes"] = anonymous + in_files - PAYLOAD
     return metrics
