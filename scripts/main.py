@@ -19,7 +19,7 @@ from flights import LOADED_WITHIN, serving
 from flights.catalog import Catalog, NoFlightsError
 from flights.recommendation import recommend
 from flights.web import FlightService
-from kv_storage import Storage
+from kv_storage import Key, Storage
 
 FIRST_ORIGIN, FIRST_DEST, FIRST_DAY = "EWR", "SFO", date(2013, 6, 6)
 
@@ -50,7 +50,7 @@ def introduce(kv: Storage, catalog: Catalog) -> None:
     if found is not None:
         best = found.flights[0]
         print(
-            f"{FIRST_ORIGIN} to {FIRST_DEST} on {FIRST_DAY:%d-%m-%Y}: take {best.flight} "
+            f"{FIRST_ORIGIN} to {FIRST_DEST} on {Key(FIRST_DAY)}: take {best.flight} "
             f"at {best.scheduled_departure}, {best.punctuality:.1%} punctual "
             f"(best of {len(found.flights)}, found in {found.milliseconds:.2f} ms)"
         )
@@ -92,7 +92,7 @@ def main() -> int:
         if not arguments.once:
             serving.serve(service.application(), listener)
             return 0
-        question = urlencode({"from": FIRST_ORIGIN, "to": FIRST_DEST, "date": f"{FIRST_DAY:%d-%m-%Y}"})
+        question = urlencode({"from": FIRST_ORIGIN, "to": FIRST_DEST, "date": Key(FIRST_DAY)})
         try:
             answer = serving.ask_once(service.application(), listener, f"recommend?{question}")
         except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from kv_storage import Hash, Matches, Storage, escape
+from kv_storage import Hash, Key, Matches, Storage, escape
 
 # The character after the separator of keys: "EWR-SFO." comes right after every key of the route EWR-SFO.
 AFTER_SEPARATOR = chr(ord("-") + 1)
@@ -78,7 +78,7 @@ class Catalog:
 
     def nearest_days(self, origin: str, dest: str, day: date, count: int = 6) -> list[date]:
         """The dates closest to `day` with a flight on the route, in calendar order."""
-        days = _days(self.flights.find(f"{escape(origin)}-{escape(dest)}-*"))
+        days = _days(self.flights.find(f"{escape(Key(origin, dest))}-*"))
         return sorted(sorted(days, key=lambda other: abs(other - day))[:count])
 
 

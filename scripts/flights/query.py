@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from kv_storage import Key
+
 ACCEPTED = {
     "from": "an airport code of three letters, e.g. EWR",
     "to": "an airport code of three letters, e.g. SFO",
@@ -36,7 +38,7 @@ class Query:
     @property
     def key_date(self) -> str:
         """The date as keys have it."""
-        return f"{self.day:%d-%m-%Y}"
+        return Key(self.day)
 
 
 def parse_query(parameters: Mapping[str, str]) -> Query:

@@ -24,7 +24,7 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-from kv_storage import Record, escape
+from kv_storage import Key, Record, escape
 
 from flights.catalog import Catalog
 
@@ -94,9 +94,9 @@ class History:
 def recommend(catalog: Catalog, origin: str, dest: str, day: date) -> Recommendation | None:
     """Rank the flights from `origin` to `dest` on `day`; none if there was no flight."""
     started = time.perf_counter()
-    route = f"{escape(origin)}-{escape(dest)}"
+    route, route_and_day = escape(Key(origin, dest)), escape(Key(origin, dest, day))
     flights = catalog.flights
-    today = list(flights.find(f"{route}-{day:%d-%m-%Y}-*").items())
+    today = list(flights.find(f"{route_and_day}-*").items())
     if not today:
         return None
 

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from kv_storage import Storage
+from kv_storage import Key, Storage
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -155,9 +155,8 @@ class FlightService:
         catalog = self.catalog
         nearest = catalog.nearest_days(query.origin, query.dest, query.day)
         if nearest:
-            dates = [f"{day:%d-%m-%Y}" for day in nearest]
             message = f"no flight from {query.origin} to {query.dest} on {query.key_date}"
-            return RequestError(404, message, nearest_dates=dates)
+            return RequestError(404, message, nearest_dates=[Key(day) for day in nearest])
         destinations = catalog.destinations(query.origin)
         if destinations:
             message = f"no flight ever went from {query.origin} to {query.dest}"

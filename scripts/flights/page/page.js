@@ -64,8 +64,9 @@ function lateness(delay) {
 
 function historyText(flight) {
   if (flight.observations === 0) return "no other day on record";
-  const parts = [`on time ${flight.on_time} of ${flight.observations} days`];
-  if (flight.not_arrived > 0) parts.push(`${flight.not_arrived} cancelled or diverted`);
+  const days = flight.observations === 1 ? "day" : "days";
+  const parts = [`on time ${flight.on_time} of ${flight.observations} ${days}`];
+  if (flight.not_arrived > 0) parts.push(`${flight.not_arrived} did not arrive`);
   if (flight.median_arrival_delay !== null) parts.push(`median ${lateness(flight.median_arrival_delay)}`);
   return parts.join(", ");
 }
