@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <map>
+#include <memory>
 
 #include "concat.hpp"
 #include "failure.hpp"
@@ -21,15 +22,24 @@ constexpr const char* kFooter =
     "Exit codes before the program starts: 2 usage, 65 bad CSV data, 66 file missing or unreadable, 71 no memory for\n"
     "the store, 78 bad configuration. Then the program's own, as under python3.";
 
+// CLI11 knows nothing of the arguments that follow ours.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: runner [OPTIONS] [script.py | -c command | -m module | -] [arguments]\n";
+  }
+};
+
 // The options, declared once: for parsing and for the help text.
 class Options {
  public:
   Options() : app_(kDescription, "runner") {
+    app_.formatter(std::make_shared<Formatter>());
     app_.set_help_flag();
     app_.footer(kFooter);
     configuration_ = app_.add_option("--native_configuration,--native-configuration", path_,
                                      "Read FILE (configs/default.ini has every key), load what it names")
-                         ->option_text("FILE");
+                         ->type_name("FILE");
     add_action("--check", Action::kCheck, "Validate the configuration and its files, print what is in force, exit");
     progress_ = add_flag("--progress", "Show the progress of loading even if standard error is no terminal");
     add_action("--print_default_configuration,--print-default-configuration", Action::kDefaultConfiguration,
@@ -62,7 +72,8 @@ class Options {
     CommandLine line;
     for (const auto& [option, action] : actions_) {
       if (option->count() == 0) continue;
-      if (line.action != Action::kRun) throw Failure(kUsage, "runner: one of --check, --version, --help ... at a time");
+      if (line.action != Action::kRun)
+        throw Failure(kUsage, "runner: only one of --check, --version, --help ... at a time");
       line.action = action;
     }
     line.progress = progress_->count() > 0;

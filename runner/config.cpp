@@ -94,20 +94,24 @@ class Loader {
  private:
   void check_sections() {
     std::set<std::string> seen;
-    for (const IniSection& section : ini_.sections) {
-      const std::string_view kind = kind_of(section.name);
-      const std::vector<std::string_view> known = section_names();
-      const bool is_known = std::find(known.begin(), known.end(), kind) != known.end();
-      if (!is_known || (kind != section.name && kind != "csv")) {
-        problem(section.line, concat("unknown section [", section.name, "]", suggestion(kind, known)));
-      } else if (section.name == "csv:") {
-        problem(section.line, "[csv:NAME] needs a name");
-      } else if (!seen.insert(section.name).second) {
-        problem(section.line, concat("section [", section.name, "] is there twice"));
-      } else {
-        check_keys(section);
-      }
+    std::erase_if(ini_.sections, [&](const IniSection& section) {
+      const std::string bad = fault_of(section, seen);
+      if (!bad.empty()) problem(section.line, bad);
+      return !bad.empty();
+    });
+    for (const IniSection& section : ini_.sections) check_keys(section);
+  }
+
+  static std::string fault_of(const IniSection& section, std::set<std::string>& seen) {
+    const std::string_view kind = kind_of(section.name);
+    const std::vector<std::string_view> known = section_names();
+    const bool is_known = std::find(known.begin(), known.end(), kind) != known.end();
+    if (!is_known || (kind != section.name && kind != "csv")) {
+      return concat("unknown section [", section.name, "]", suggestion(kind, known));
     }
+    if (section.name == "csv:") return "[csv:NAME] needs a name";
+    if (!seen.insert(section.name).second) return concat("section [", section.name, "] is there twice");
+    return {};
   }
 
   void check_keys(const IniSection& section) {

@@ -73,9 +73,8 @@ std::optional<int> read_python_arguments(const Arguments& arguments, std::string
   if (!PyStatus_Exception(status)) status = PyConfig_Read(&config);
   const std::optional<int> exit_code = exit_code_of(status);
   if (script != nullptr && config.run_filename != nullptr) {
-    char* path = Py_EncodeLocale(config.run_filename, nullptr);
-    if (path != nullptr) *script = path;
-    PyMem_Free(path);
+    // What is left of the arguments begins with the script; we want it as it was given, undecoded.
+    *script = arguments[static_cast<std::size_t>(count(arguments) - config.argv.length)];
   }
   PyConfig_Clear(&config);
   return exit_code;

@@ -1,12 +1,12 @@
-# The target runner_libpython: CPython to be linked into an executable, by RUNNER_PYTHON_LINK = auto, static or shared.
+# The target runner_libpython: CPython to be linked into an executable, by RUNNER_STATIC_PYTHON = AUTO, ON or OFF.
 #
 # A static libpython starts faster (no relocations, no symbol look-ups), as Debian's own python3 does, and needs nothing
-# of that Python but its standard library at run time. `auto` takes it where there is one that links.
+# of that Python but its standard library at run time. AUTO takes it where there is one that links.
 
-set(RUNNER_PYTHON_LINK "auto" CACHE STRING "How the runner links libpython: auto, shared or static")
-set_property(CACHE RUNNER_PYTHON_LINK PROPERTY STRINGS auto shared static)
+set(RUNNER_STATIC_PYTHON "AUTO" CACHE STRING "Link libpython into the runner: AUTO, ON or OFF")
+set_property(CACHE RUNNER_STATIC_PYTHON PROPERTY STRINGS AUTO ON OFF)
 
-# What the interpreter says of itself, one line each: the archive, what it was linked with, the shared library's folder.
+# What the interpreter says of itself, one line each: where the archive would be, and what it was linked with.
 execute_process(
   COMMAND "${Python_EXECUTABLE}" -c [[
 import os, sysconfig
@@ -32,7 +32,7 @@ set(static_link_options
   -no-pie "LINKER:--whole-archive,${archive},--no-whole-archive")
 
 set(use_static FALSE)
-if(NOT RUNNER_PYTHON_LINK STREQUAL "shared" AND EXISTS "${archive}")
+if(RUNNER_STATIC_PYTHON AND EXISTS "${archive}")
   include(CMakePushCheckState)
   include(CheckCXXSourceCompiles)
   cmake_push_check_state(RESET)
@@ -45,8 +45,8 @@ if(NOT RUNNER_PYTHON_LINK STREQUAL "shared" AND EXISTS "${archive}")
   cmake_pop_check_state()
   set(use_static "${${probe}}")
 endif()
-if(RUNNER_PYTHON_LINK STREQUAL "static" AND NOT use_static)
-  message(FATAL_ERROR "RUNNER_PYTHON_LINK is 'static', but this does not exist or does not link: '${archive}'")
+if(RUNNER_STATIC_PYTHON AND NOT RUNNER_STATIC_PYTHON STREQUAL "AUTO" AND NOT use_static)
+  message(FATAL_ERROR "RUNNER_STATIC_PYTHON is ${RUNNER_STATIC_PYTHON}, but this does not exist or does not link: '${archive}'")
 endif()
 
 add_library(runner_libpython INTERFACE)
@@ -60,6 +60,9 @@ else()
 endif()
 
 # Extension modules look the C API up in the executable. Nothing else is exported: neither our code nor the C++ runtime,
-# which is linked statically and must not take the place of the one that NumPy and others bring.
-target_link_options(runner_libpython INTERFACE
-  "LINKER:--dynamic-list=${CMAKE_CURRENT_LIST_DIR}/python_symbols.list" -static-libstdc++ -static-libgcc)
+# which is linked statically and must not take the place of the one that NumPy and others bring. (Sanitizers need the
+# shared runtime, to intercept it.)
+target_link_options(runner_libpython INTERFACE "LINKER:--dynamic-list=${CMAKE_CURRENT_LIST_DIR}/python_symbols.list")
+if(NOT KV_SANITIZE)
+  target_link_options(runner_libpython INTERFACE -static-libstdc++ -static-libgcc)
+endif()
