@@ -1,0 +1,78 @@
+// A CSV file, read in two parallel passes: what its columns are, then its rows as fixed-size records with keys.
+//
+//   CsvFile file(options);            // maps it, reads the header, checks the names in the options
+//   file.infer();                     // first pass: schema() and categories() are known
+//   file.parse([](unsigned thread, CsvBatch&& batch) { ... });        // second pass
+//
+// Nothing here knows of a store. Every error names file, line and column; of several the first in the file is thrown,
+// whatever the number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "csv/ranges.hpp"
+#include "kv_storage/csv.hpp"
+#include "kv_storage/schema.hpp"
+
+namespace kv::csv {
+
+// Rows that follow one another in the file, except for those the filter refused.
+struct CsvBatch {
+  std::size_t range = 0;     // Batches in file order: by range, then by sequence. `lines` ascend in that order too:
+  std::size_t sequence = 0;  // of two rows, the one with the smaller line comes first in the file.
+  std::size_t rows = 0;
+  std::size_t record_bytes = 0;
+  std::vector<char> records;            // end to end; may be longer than rows * record_bytes
+  std::string keys;                     // end to end
+  std::vector<std::uint32_t> key_ends;  // of each row
+  std::vector<std::uint64_t> lines;     // where each row begins, from 1
+
+  [[nodiscard]] const char* record(std::size_t row) const noexcept { return records.data() + row * record_bytes; }
+  [[nodiscard]] ByteView key(std::size_t row) const noexcept {
+    const std::size_t begin = row == 0 ? 0 : key_ends[row - 1];
+    return ByteView(keys).substr(begin, key_ends[row] - begin);
+  }
+};
+
+// Called by `thread` (from 0 to threads() - 1), never by one thread twice at a time. It may move the batch, or parts of
+// it, away; what it leaves is used again. If it throws, parsing ends with that exception.
+using BatchSink = std::function<void(unsigned thread, CsvBatch&& batch)>;
+
+class CsvFile {
+ public:
+  // Throws Error: kIo (missing, unreadable, a directory), kInvalidArgument (an impossible option), kParse (no header,
+  // two columns of one name, an unknown column in types, key or where).
+  // The text is cut into ranges of about `range_bytes`, each of which one thread parses.
+  explicit CsvFile(const CsvOptions& options, std::size_t range_bytes = kRangeBytes);
+  ~CsvFile();
+  CsvFile(const CsvFile&) = delete;
+  CsvFile& operator=(const CsvFile&) = delete;
+
+  // To be called once, first. `progress` is called on this thread and counts the first half of the file's bytes here,
+  // the second half in parse().
+  void infer(const CsvProgress& progress = {});
+
+  // The columns that are stored, in file order. If the key is one column and nothing else, "{id}", that column is not
+  // stored again in the record, unless `types` names it.
+  [[nodiscard]] const Schema& schema() const noexcept;
+  // Of each column of schema(): the texts of a category in the order of their codes, which is their order by byte; of
+  // another type none.
+  [[nodiscard]] const std::vector<std::vector<std::string>>& categories() const noexcept;
+  [[nodiscard]] std::uint64_t rows() const noexcept;   // in the file
+  [[nodiscard]] std::uint64_t bytes() const noexcept;  // of the file
+  [[nodiscard]] unsigned threads() const noexcept;
+
+  // Delivers all rows that the filter accepts; returns how many it refused.
+  std::uint64_t parse(const BatchSink& sink, const CsvProgress& progress = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kv::csv

@@ -1,0 +1,58 @@
+// Turns the fields of a row into one fixed-size record, laid out by a Schema.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "csv/column.hpp"
+#include "csv/dictionary.hpp"
+#include "csv/row_reader.hpp"
+#include "csv/values.hpp"
+
+namespace kv::csv {
+
+// Categories whose code is still to be written; one per thread.
+class CodeQueue {
+ private:
+  friend class RecordWriter;
+  struct Item {
+    const Dictionary* dictionary;
+    ByteView text;
+    std::uint64_t hash;
+    char* at;
+    std::uint32_t bytes;
+  };
+  std::vector<Item> items_;
+};
+
+class RecordWriter {
+ public:
+  // The schema's columns are the stored ones of `columns`, in order. `dictionaries` holds one per column of the file.
+  // All are borrowed.
+  RecordWriter(const Schema& schema, const std::vector<FileColumn>& columns,
+               const std::vector<Dictionary>& dictionaries, const MissingTokens& missing);
+
+  // Writes every field of the record; padding is left alone. Some codes are only queued: record and fields must stay
+  // where they are until finish(). Throws FieldError. Thread-safe with one scratch and one queue each.
+  void write(std::span<const Field> fields, char* record, std::string& scratch, CodeQueue& queue) const;
+  static void finish(CodeQueue& queue);
+
+ private:
+  struct Target {
+    std::size_t field;
+    Column column;
+    const Dictionary* dictionary;
+  };
+
+  static void write_value(const Target& target, ByteView text, char* at);
+  static void write_code(const Target& target, const Field& field, ByteView text, char* at, CodeQueue& queue);
+  static void write_missing(const Target& target, ByteView text, char* at);
+
+  std::vector<Target> targets_;
+  const MissingTokens& missing_;
+};
+
+}  // namespace kv::csv

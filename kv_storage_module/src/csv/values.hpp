@@ -1,0 +1,74 @@
+// Reading one value from the text of a field. Blanks around numbers, dates and booleans are ignored; around text not.
+//
+// All functions return false, and leave `out` alone, if the whole text is not such a value.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kv_storage/bytes.hpp"
+
+namespace kv::csv {
+
+// The missing value of dates and datetimes.
+inline constexpr std::int64_t kMissingTime = INT64_MIN;
+inline constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
+
+[[nodiscard]] ByteView trim(ByteView text) noexcept;  // without blanks and tabs at both ends
+
+// [+-]digits, within int64 / uint64. 8 bytes past the end of the text must be readable.
+[[nodiscard]] bool parse_int(ByteView text, std::int64_t& out) noexcept;
+[[nodiscard]] bool parse_uint(ByteView text, std::uint64_t& out) noexcept;
+// Any integer of at most 64 bits and a sign.
+[[nodiscard]] bool parse_magnitude(ByteView text, bool& negative, std::uint64_t& magnitude) noexcept;
+
+// Decimal, with or without exponent; inf, infinity, nan in any case. Correctly rounded to the type asked for.
+[[nodiscard]] bool parse_float(ByteView text, double& out) noexcept;
+[[nodiscard]] bool parse_float(ByteView text, float& out) noexcept;
+
+[[nodiscard]] bool parse_bool(ByteView text, bool& out) noexcept;  // true, false in any case
+
+// YYYY-MM-DD, a date of the Gregorian calendar from year 1 on -> days since 1970-01-01.
+[[nodiscard]] bool parse_date(ByteView text, std::int64_t& days) noexcept;
+
+// A date, or YYYY-MM-DD[T ]HH:MM[:SS[.f]][Z] with 1 to 6 digits f -> microseconds since 1970-01-01T00:00.
+[[nodiscard]] bool parse_datetime(ByteView text, std::int64_t& microseconds) noexcept;
+
+// What the text of a field can be, for type inference. The kinds exclude each other: the first that fits, in this
+// order.
+enum Kind : std::uint8_t {
+  kKindInt = 1,      // an integer that a float64 holds exactly
+  kKindWideInt = 2,  // an int64 that it may not hold exactly
+  kKindHugeInt = 4,  // an integer outside int64
+  kKindFloat = 8,
+  kKindDate = 16,
+  kKindDatetime = 32,  // with a time of day
+  kKindBool = 64,
+  kKindText = 128,
+};
+[[nodiscard]] Kind classify(ByteView text) noexcept;  // 8 bytes past the end of the text must be readable
+// Whether parse_float would accept it, for less.
+[[nodiscard]] bool looks_like_float(ByteView text) noexcept;
+
+// The texts that stand for a missing value. They are compared exactly.
+class MissingTokens {
+ public:
+  explicit MissingTokens(std::span<const std::string> tokens);
+
+  [[nodiscard]] bool contains(ByteView text) const noexcept {
+    if (text.empty()) return empty_;
+    return first_byte_[static_cast<unsigned char>(text[0])] && text.size() <= longest_ && find(text);
+  }
+
+ private:
+  [[nodiscard]] bool find(ByteView text) const noexcept;
+
+  bool empty_ = false;
+  bool first_byte_[256] = {};
+  std::size_t longest_ = 0;
+  std::vector<std::string> tokens_;
+};
+
+}  // namespace kv::csv
