@@ -1,6 +1,6 @@
 #include "config_keys.hpp"
 
-#include <limits>
+#include <optional>
 
 #include "concat.hpp"
 #include "config_values.hpp"
@@ -82,11 +82,12 @@ constexpr ConfigKey kKeys[] = {
      }},
     {"csv", "quote", "\"", "The character around fields that hold delimiters or line ends.",
      [](const std::string& value, Config&, CsvSource& source) { source.options.quote = parse_character(value, {}); }},
-    {"csv", "header", "yes", "Whether the first line names the columns: yes | no.",
+    {"csv", "header", "auto", "Whether the first line names the columns: yes | no | auto (no if `columns` is given).",
      [](const std::string& value, Config&, CsvSource& source) {
-       source.options.header = parse_choice<bool>(value, {{"yes", true}, {"no", false}});
+       source.options.header =
+           parse_choice<std::optional<bool>>(value, {{"yes", true}, {"no", false}, {"auto", std::nullopt}});
      }},
-    {"csv", "columns", "", "Names of the columns where there is no header: a, b, c. Empty = c0, c1, c2 ...",
+    {"csv", "columns", "", "Names of the columns: a, b, c. Empty = those of the header, or c0, c1, c2 ...",
      [](const std::string& value, Config&, CsvSource& source) { source.options.columns = parse_list(value); }},
     {"csv", "missing", "NA, N/A, NaN, nan, null, NULL, None",
      "Texts that stand for no value. An empty field always does.",

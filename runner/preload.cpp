@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kAttachVariable = "KV_STORAGE_ATTACH";
 
-ExitCode exit_code_of(const kv::Error& error) {
+// `file` is what was being read. The core names "key", "where" or "types" as the place of a mistake in those settings.
+ExitCode exit_code_of(const kv::Error& error, const std::string& file) {
   switch (error.code()) {
     case kv::ErrorCode::kIo:
       return error.path().empty() ? kSystem : kNoInput;
@@ -21,6 +22,7 @@ ExitCode exit_code_of(const kv::Error& error) {
     case kv::ErrorCode::kBusy:
       return kSystem;
     case kv::ErrorCode::kParse:
+      return error.path() == file ? kBadData : kBadConfig;
     case kv::ErrorCode::kOverflow:
       return kBadData;
     case kv::ErrorCode::kInvalidArgument:
@@ -66,7 +68,8 @@ void load_file(kv::Store& store, const CsvSource& source, const Loader& loader, 
   } catch (const kv::Error& error) {
     progress.abandon();
     if (error.code() == kv::ErrorCode::kInterrupted) return;  // the caller looks at the signal
-    throw Failure(exit_code_of(error), concat("runner: loading [", source.section, "]: ", error.what()));
+    throw Failure(exit_code_of(error, source.options.path),
+                  concat("runner: loading [", source.section, "]: ", error.what()));
   }
 }
 
@@ -85,7 +88,7 @@ std::shared_ptr<kv::Store> create_store(const kv::StoreOptions& options) {
   try {
     return kv::Store::create(options);
   } catch (const kv::Error& error) {
-    throw Failure(exit_code_of(error), concat("runner: cannot make the store: ", error.what()));
+    throw Failure(exit_code_of(error, {}), concat("runner: cannot make the store: ", error.what()));
   }
 }
 

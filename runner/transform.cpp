@@ -85,9 +85,9 @@ std::string arguments_of(const kv::CsvOptions& options) {
   add("types", types_of(options));
   add("on_duplicate", quoted(name_of(options.on_duplicate)));
   add("quote", quoted(std::string(1, options.quote)));
-  add("header", options.header.value_or(true) ? "true" : "false");
   add("missing", list_of(options.missing));
   add("threads", std::to_string(options.threads));
+  if (options.header.has_value()) add("header", *options.header ? "true" : "false");
   if (!options.where.empty()) add("where", quoted(options.where));
   if (options.delimiter != 0) add("delimiter", quoted(std::string(1, options.delimiter)));
   if (!options.columns.empty()) add("columns", list_of(options.columns));

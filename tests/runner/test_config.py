@@ -107,7 +107,7 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[csv:a]\npath = data.csv\nkey = {id}\ntypes = n:float32, n:float32", ["4: [csv:a] types: column 'n' is named twice"]),
         ("[csv:a]\npath = data.csv\nkey = {id}\ntransform = module", ["4: [csv:a] transform: 'module' is not 'module:function'"]),
         ("[csv:a]\npath = data.csv\nkey = {id}\ntransform = :f", ["4: [csv:a] transform: ':f' is not 'module:function'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\nheader = maybe", ["4: [csv:a] header: 'maybe' is not accepted; known: yes, no"]),
+        ("[csv:a]\npath = data.csv\nkey = {id}\nheader = maybe", ["4: [csv:a] header: 'maybe' is not accepted; known: yes, no, auto"]),
         ("[csv:a]\npath = data.csv\nkey = {id}\ndelimiter = ::",
          ["4: [csv:a] delimiter: '::' is not a character; accepted: any one character of ASCII, auto, comma, tab,"
           " semicolon, pipe, space"]),
