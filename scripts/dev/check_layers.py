@@ -61,7 +61,9 @@ def layer_of_include(include: str, own: str, root: Path) -> str | None:
 def violations(root: Path) -> Iterator[str]:
     """Yields one line per include that the table does not allow."""
     folders = ["kv_storage_module/include", CORE, "kv_storage_module/python", "runner"]
-    files = sorted(f for folder in folders for suffix in ("hpp", "cpp") for f in (root / folder).rglob(f"*.{suffix}"))
+    files = sorted(
+        f for folder in folders for suffix in ("hpp", "cpp") for f in (root / folder).rglob(f"*.{suffix}")
+    )
     for file in files:
         relative = file.relative_to(root)
         own = layer_of_file(relative)
