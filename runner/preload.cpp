@@ -63,7 +63,7 @@ void load_file(kv::Store& store, const CsvSource& source, const Loader& loader, 
       load_native(store, source, progress);
     } else {
       load_transformed(source, loader);
-      progress.finish_transformed();
+      if (InterruptGuard::signal() == 0) progress.finish_transformed();
     }
   } catch (const kv::Error& error) {
     progress.abandon();

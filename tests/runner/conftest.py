@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def run(runner: Path, tmp_path: Path) -> Callable[..., Outcome]:
 
 
 @pytest.fixture(scope="session")
-def as_init() -> Sequence[str]:
+def as_init() -> list[str]:
     """The command before which a program becomes PID 1."""
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if shutil.which(command[0]) is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +29,12 @@ class Outcome:
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Nothing of the tester's settings but what finding programs takes."""
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", **(extra or {})}
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": "/nonexistent",
+        **(extra or {}),
+    }
 
 
 def restore_signals() -> None:
@@ -71,3 +78,20 @@ def find_python(runner: Path) -> Path:
     probe = "import sys, json; print(json.dumps([sys.base_exec_prefix, *sys.version_info[:2]]))"
     prefix, major, minor = json.loads(run_program(runner, "-I", "-S", "-c", probe).out)
     return Path(prefix, "bin", f"python{major}.{minor}")
+
+
+def python_version(program: Path) -> str:
+    """Major and minor version, such as "3.11"."""
+    return run_program(
+        program, "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"
+    ).out.strip()
+
+
+def borrow_packages(runner: Path, name: str) -> dict[str, str]:
+    """An environment in which the runner finds what is installed for the interpreter that runs the tests."""
+    package = importlib.util.find_spec(name)
+    if package is None or package.origin is None:
+        pytest.skip(f"needs {name}")
+    if python_version(runner) != f"{sys.version_info.major}.{sys.version_info.minor}":
+        pytest.skip(f"the {name} at hand is for another Python than the runner's")
+    return {"PYTHONPATH": str(Path(package.origin).parents[1])}

@@ -1,4 +1,4 @@
-"""The configuration file: what is accepted, and what is refused with file, line and the nearest valid name."""
+"""The configuration file: what is accepted; what is refused, with file, line and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -67,22 +67,40 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[kv_storage]\nmax_memory = 1XB", [f"2: [kv_storage] max_memory: '1XB' is not a size; {SIZES}"]),
         ("[kv_storage]\nmax_memory = -1", [f"2: [kv_storage] max_memory: '-1' is not a size; {SIZES}"]),
         ("[kv_storage]\nmax_memory =", [f"2: [kv_storage] max_memory: '' is not a size; {SIZES}"]),
-        ("[kv_storage]\nmax_memory = 99999999TB", [f"2: [kv_storage] max_memory: '99999999TB' is not a size; {SIZES}"]),
-        ("[kv_storage]\nmax_memory = 0%", ["2: [kv_storage] max_memory: '0%' is not a share from 1% to 100%"]),
-        ("[kv_storage]\nmax_memory = 101%", ["2: [kv_storage] max_memory: '101%' is not a share from 1% to 100%"]),
+        (
+            "[kv_storage]\nmax_memory = 99999999TB",
+            [f"2: [kv_storage] max_memory: '99999999TB' is not a size; {SIZES}"],
+        ),
+        (
+            "[kv_storage]\nmax_memory = 0%",
+            ["2: [kv_storage] max_memory: '0%' is not a share from 1% to 100%"],
+        ),
+        (
+            "[kv_storage]\nmax_memory = 101%",
+            ["2: [kv_storage] max_memory: '101%' is not a share from 1% to 100%"],
+        ),
         ("[kv_storage]\nparts = 65", ["2: [kv_storage] parts: '65' is not a whole number from 0 to 64"]),
         ("[kv_storage]\nparts = 1.5", ["2: [kv_storage] parts: '1.5' is not a whole number from 0 to 64"]),
         ("[python]\ngc = of", ["2: [python] gc: 'of' is not accepted; did you mean 'on'?"]),
         ("[python]\ngc = sometimes", ["2: [python] gc: 'sometimes' is not accepted; known: on, off, freeze"]),
         ("[runner]\nprogress = yes", ["2: [runner] progress: 'yes' is not accepted; known: auto, on, off"]),
         # lines
-        ("[kv_storage", ["1: expected ']' after the name of the section", f"1: unknown section [kv_storage]; {KNOWN}"][:1]),
+        (
+            "[kv_storage",
+            ["1: expected ']' after the name of the section", f"1: unknown section [kv_storage]; {KNOWN}"][
+                :1
+            ],
+        ),
         ("[kv_storage] parts = 1", ["1: unexpected text after the section header"]),
         ("[kv_storage]\nparts", ["2: expected 'key = value' or '[section]'"]),
         ("[kv_storage]\nparts = 1\n[python]\nx\n", ["4: expected 'key = value' or '[section]'"]),
-        ("[kv_storage]\n  parts = 1\n  max_memory = 0",
-         ["3: an indented line continues the value above: remove the blanks before it",
-          "2: [kv_storage] parts: '1 max_memory = 0' is not a whole number from 0 to 64"]),
+        (
+            "[kv_storage]\n  parts = 1\n  max_memory = 0",
+            [
+                "3: an indented line continues the value above: remove the blanks before it",
+                "2: [kv_storage] parts: '1 max_memory = 0' is not a whole number from 0 to 64",
+            ],
+        ),
         (" [kv_storage]", ["1: a section header may not be indented"]),
         ("[kv_storage]\n" + "k" * 300 + " = 1", ["2: too long a key, or too many blanks in a row"]),
         # bytes
@@ -91,32 +109,67 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         (b"[kv_storage]\nparts\0 = 1\n", ["2: a NUL byte: this is no text file"]),
         (b"[kv_storage]\n" + b"; x\n" * 300_000, [" over 1 MiB: this is no configuration file"]),
         # CSV sections
-        ("[kv_storage]\ncsv = data.csv", [" [kv_storage] csv needs a section [csv] with a key, such as key = {id}"]),
+        (
+            "[kv_storage]\ncsv = data.csv",
+            [" [kv_storage] csv needs a section [csv] with a key, such as key = {id}"],
+        ),
         ("[kv_storage]\ncsv = data.csv\n[csv]", ["3: [csv] needs a key, such as key = {id}"]),
         ("[csv]\nkey = {id}", ["1: [csv] names no file: set [kv_storage] csv, or path here"]),
         ("[csv:x]\nkey = {id}", ["1: [csv:x] names no file: set path"]),
         ("[csv:x]", ["1: [csv:x] names no file: set path"]),
-        ("[kv_storage]\ncsv = data.csv\n[csv]\nkey = {id}\npath = data.csv",
-         ["3: [csv] path is set, and so is [kv_storage] csv: keep one"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ninto = x\n[csv:x]\npath = data.csv\nkey = {id}",
-         ["5: [csv:x] and [csv:a] load into the same collection 'x'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\non_duplicate = lst",
-         ["4: [csv:a] on_duplicate: 'lst' is not accepted; did you mean 'last'?"]),
+        (
+            "[kv_storage]\ncsv = data.csv\n[csv]\nkey = {id}\npath = data.csv",
+            ["3: [csv] path is set, and so is [kv_storage] csv: keep one"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ninto = x\n[csv:x]\npath = data.csv\nkey = {id}",
+            ["5: [csv:x] and [csv:a] load into the same collection 'x'"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\non_duplicate = lst",
+            ["4: [csv:a] on_duplicate: 'lst' is not accepted; did you mean 'last'?"],
+        ),
         ("[csv:a]\npath = data.csv\nkey = {id}\ntypes = n", ["4: [csv:a] types: 'n' is not 'column:type'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ntypes = n:float32,,", ["4: [csv:a] types: an empty item in the list 'n:float32,,'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ntypes = n:float32, n:float32", ["4: [csv:a] types: column 'n' is named twice"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ntransform = module", ["4: [csv:a] transform: 'module' is not 'module:function'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ntransform = :f", ["4: [csv:a] transform: ':f' is not 'module:function'"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\nheader = maybe", ["4: [csv:a] header: 'maybe' is not accepted; known: yes, no, auto"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\ndelimiter = ::",
-         ["4: [csv:a] delimiter: '::' is not a character; accepted: any one character of ASCII, auto, comma, tab,"
-          " semicolon, pipe, space"]),
-        ("[csv:a]\npath = data.csv\nkey = {id}\nthreads = many", ["4: [csv:a] threads: 'many' is not a whole number from 0 to 1024"]),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ntypes = n:float32,,",
+            ["4: [csv:a] types: an empty item in the list 'n:float32,,'"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ntypes = n:float32, n:float32",
+            ["4: [csv:a] types: column 'n' is named twice"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ntransform = module",
+            ["4: [csv:a] transform: 'module' is not 'module:function'"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ntransform = :f",
+            ["4: [csv:a] transform: ':f' is not 'module:function'"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\nheader = maybe",
+            ["4: [csv:a] header: 'maybe' is not accepted; known: yes, no, auto"],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\ndelimiter = ::",
+            [
+                "4: [csv:a] delimiter: '::' is not a character; accepted: any one character of ASCII,"
+                " auto, comma, tab, semicolon, pipe, space"
+            ],
+        ),
+        (
+            "[csv:a]\npath = data.csv\nkey = {id}\nthreads = many",
+            ["4: [csv:a] threads: 'many' is not a whole number from 0 to 1024"],
+        ),
         # several at once
-        ("[kv_storage]\nprats = 1\nparts = x\n[runer]",
-         ["2: [kv_storage] unknown key 'prats'; did you mean 'parts'?",
-          "3: [kv_storage] parts: 'x' is not a whole number from 0 to 64",
-          "4: unknown section [runer]; did you mean 'runner'?"]),
+        (
+            "[kv_storage]\nprats = 1\nparts = x\n[runer]",
+            [
+                "2: [kv_storage] unknown key 'prats'; did you mean 'parts'?",
+                "3: [kv_storage] parts: 'x' is not a whole number from 0 to 64",
+                "4: unknown section [runer]; did you mean 'runner'?",
+            ],
+        ),
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, str | bytes) else None,
 )
@@ -136,13 +189,16 @@ def test_keys_of_features_that_do_not_exist_are_refused(check: Check, feature: s
         assert done.err.startswith(f"cfg.ini:2: [{section}] unknown key '{feature}'; ")
 
 
-@pytest.mark.parametrize("text", ["0", "4096", "1 B", "2KB", "256MB", "1 GB", "1gib", "1TiB", "10%", "10 %", "100%"])
+@pytest.mark.parametrize(
+    "text", ["0", "4096", "1 B", "2KB", "256MB", "1 GB", "1gib", "1TiB", "10%", "10 %", "100%"]
+)
 def test_sizes(check: Check, text: str) -> None:
     assert in_force(check(f"[kv_storage]\nmax_memory = {text}"))["kv_storage"]["max_memory"] == text
 
 
 def test_comments_blanks_and_line_ends(check: Check) -> None:
-    text = "\ufeff; a comment\r\n# another\r\n\r\n[kv_storage] ; which\r\n\tparts=3 ; three\r\n\n[python]\ngc: off"
+    store = "\ufeff; a comment\r\n# another\r\n\r\n[kv_storage] ; which\r\n\tparts=3 ; three\r\n"
+    text = store + "\n[python]\ngc: off"
     sections = in_force(check(text))
     assert sections["kv_storage"]["parts"] == "3"
     assert sections["python"]["gc"] == "off"
@@ -171,7 +227,8 @@ def test_long_lines_survive_every_place_of_the_cut(check: Check) -> None:
 
 
 def test_indented_lines_continue_a_value(check: Check) -> None:
-    text = "[csv:x]\npath = data.csv\nkey = {id}\nwhere = n == 1 or\n  n == 2 or ; first\n  ; between\n\tn == 3\ntypes =\n  n:float32\n"
+    where = "where = n == 1 or\n  n == 2 or ; first\n  ; between\n\tn == 3\n"
+    text = "[csv:x]\npath = data.csv\nkey = {id}\n" + where + "types =\n  n:float32\n"
     section = in_force(check(text))["csv:x"]
     assert section["where"] == "n == 1 or n == 2 or n == 3"
     assert section["types"] == "n:float32"
@@ -182,7 +239,9 @@ def test_an_unused_csv_section_is_no_error(check: Check) -> None:
 
 
 def test_short_form(check: Check) -> None:
-    sections = in_force(check("[kv_storage]\ncsv = data.csv\n[csv]\nkey = {id}\n[csv:more]\npath = data.csv\nkey = {id}"))
+    sections = in_force(
+        check("[kv_storage]\ncsv = data.csv\n[csv]\nkey = {id}\n[csv:more]\npath = data.csv\nkey = {id}")
+    )
     assert sections["kv_storage"]["csv"] == "data.csv"
     assert sections["csv:more"]["path"] == "data.csv"
 
@@ -194,7 +253,9 @@ def test_two_short_forms_into_one_collection(check: Check) -> None:
 
 def test_missing_configuration(run: Run) -> None:
     done = run("--native_configuration=no.ini", "-c", "print('not run')")
-    assert done == Outcome(66, "", "runner: cannot read the configuration 'no.ini': No such file or directory\n")
+    assert done == Outcome(
+        66, "", "runner: cannot read the configuration 'no.ini': No such file or directory\n"
+    )
 
 
 def test_directory_for_the_configuration(run: Run) -> None:
@@ -209,7 +270,9 @@ def test_unreadable_configuration(run: Run, tmp_path: Path) -> None:
     assert done == Outcome(66, "", "runner: cannot read the configuration 'cfg.ini': Permission denied\n")
 
 
-@pytest.mark.parametrize(("name", "reason"), [("no.csv", "No such file or directory"), (".", "Is a directory")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("no.csv", "No such file or directory"), (".", "Is a directory")]
+)
 def test_csv_file_that_cannot_be_read(check: Check, tmp_path: Path, name: str, reason: str) -> None:
     path = str(tmp_path / name) + ("/" if name == "." else "")
     done = check(f"[csv:x]\npath = {name}\nkey = {{id}}\n")

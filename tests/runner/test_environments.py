@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from .support import Outcome, find_python, find_runner, run_program
+from .support import Outcome, borrow_packages, find_python, find_runner, python_version, run_program
 
 SHOW = """
 import os, sys
@@ -18,10 +17,6 @@ print(sys.prefix)
 print(sys.base_prefix)
 print([p for p in sys.path if p.endswith("site-packages") and p.startswith(sys.prefix)])
 """
-
-
-def python_version(program: Path) -> str:
-    return run_program(program, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").out.strip()
 
 
 def expect_environment(program: Path, directory: Path, runner: Path, base_prefix: str) -> None:
@@ -69,16 +64,27 @@ def test_own_environment_has_the_store(own: Path) -> None:
 
 
 def test_own_environment_found_by_path(own: Path) -> None:
-    done = run_program("/bin/sh", "-c", "python -c 'import sys; print(sys.prefix)'", env={"PATH": f"{own}/bin:/bin"})
+    done = run_program(
+        "/bin/sh", "-c", "python -c 'import sys; print(sys.prefix)'", env={"PATH": f"{own}/bin:/bin"}
+    )
     assert done == Outcome(0, f"{own}\n", "")
 
 
 def test_pip_installs_into_an_own_environment(own: Path, tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
-    (package / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
+    (package / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
     (package / "backend.py").write_text(BACKEND)
-    flags = ["--no-input", "--disable-pip-version-check", "--no-index", "--no-build-isolation", "--no-cache-dir", "-q"]
+    flags = [
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-build-isolation",
+        "--no-cache-dir",
+        "-q",
+    ]
     environment = {"HOME": str(tmp_path)}
     done = run_program(own / "bin/python", "-m", "pip", "install", *flags, package, env=environment)
     assert (done.code, done.out) == (0, ""), done.err
@@ -99,33 +105,43 @@ def test_environment_made_by_an_installed_runner(runner: Path, foreign: Path, tm
 
 def test_runner_through_a_link_is_no_environment(runner: Path, tmp_path: Path) -> None:
     (tmp_path / "anything").symlink_to(runner)
-    done = run_program("anything", "-c", "import sys; print(sys.executable, sys.prefix)", env={"PATH": str(tmp_path)})
+    done = run_program(
+        "anything", "-c", "import sys; print(sys.executable, sys.prefix)", env={"PATH": str(tmp_path)}
+    )
     assert done == Outcome(0, f"{tmp_path}/anything {base_prefix(runner)}\n", "")
 
 
 def test_system_site_packages(runner: Path, tmp_path: Path) -> None:
     directory = tmp_path / "env"
     assert run_program(runner, "-m", "venv", "--without-pip", "--system-site-packages", directory).code == 0
-    show = "import site, sys; print([p for p in sys.path if p in site.getsitepackages([sys.base_prefix])] != [])"
+    show = (
+        "import site, sys; print([p for p in sys.path if p in site.getsitepackages([sys.base_prefix])] != [])"
+    )
     assert run_program(directory / "bin/python", "-c", show) == Outcome(0, "True\n", "")
 
 
 def test_pytest_runs_in_it(runner: Path, tmp_path: Path) -> None:
-    """Under the interpreter that runs these tests there is a pytest; the runner of the same version can borrow it."""
-    site = Path(pytest.__file__).parents[1]
-    version = python_version(runner)
-    if f"python{version}" not in str(site):
-        pytest.skip(f"the pytest at hand is for another Python than {version}")
     (tmp_path / "test_it.py").write_text("def test_it():\n    assert __import__('kv_storage')\n")
+    environment = borrow_packages(runner, "pytest")
     done = run_program(
-        runner, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path, env={"PYTHONPATH": str(site)}, cwd=tmp_path
+        runner, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path, env=environment, cwd=tmp_path
     )
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].startswith("1 passed")
 
 
+def test_numpy_runs_in_it(runner: Path) -> None:
+    """Its extension modules find the C API in the executable, and their own C++ runtime."""
+    script = (
+        "import numpy as n; print(n.linalg.inv(n.eye(2) * 2).sum(), n.random.default_rng(1).integers(9) >= 0)"
+    )
+    assert run_program(runner, "-c", script, env=borrow_packages(runner, "numpy")) == Outcome(
+        0, "1.0 True\n", ""
+    )
+
+
 # A build backend of the standard library alone, so that nothing is downloaded.
-BACKEND = '''
+BACKEND = """
 import zipfile
 
 INFO = "hello-1.0.dist-info"
@@ -144,4 +160,4 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
             wheel.writestr(path, text)
         wheel.writestr(INFO + "/RECORD", "".join(p + ",,\\n" for p in [*FILES, INFO + "/RECORD"]))
     return name
-'''
+"""

@@ -1,11 +1,11 @@
-"""The runner as PID 1, as it is in a container: it forwards signals, reaps, and returns the program's exit status."""
+"""The runner as PID 1 of a container: it forwards signals, reaps, and returns the program's exit status."""
 
 from __future__ import annotations
 
 import os
 import pty
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,13 +68,12 @@ print("interrupts:", interrupts, flush=True)
 
 
 @pytest.fixture
-def run_as_init(runner: Path, as_init: Sequence[str], tmp_path: Path) -> AsInit:
+def run_as_init(runner: Path, as_init: list[str], tmp_path: Path) -> AsInit:
     """Run a program with the runner as PID 1 of a namespace."""
 
     def run_text(text: str) -> Outcome:
         (tmp_path / "main.py").write_text(text)
-        command, *arguments = [*as_init, str(runner), "main.py"]
-        return run_program(command, *arguments, cwd=tmp_path)
+        return run_program(*as_init, str(runner), "main.py", cwd=tmp_path)
 
     return run_text
 
@@ -94,7 +93,9 @@ def test_death_by_signal_is_128_plus_its_number(run_as_init: AsInit, name: str) 
     assert done == Outcome(128 + signal.Signals[name], "", "")
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGRTMIN"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGRTMIN"]
+)
 def test_signals_are_forwarded(run_as_init: AsInit, name: str) -> None:
     assert run_as_init(FORWARD.format(name=name)) == Outcome(5, f"got {name}\n", "")
 
@@ -110,17 +111,20 @@ def test_orphans_are_reaped(run_as_init: AsInit) -> None:
 
 def test_nothing_outlives_the_program(run_as_init: AsInit) -> None:
     """A process left behind would keep the pipe of our standard output open, and this test waiting."""
-    done = run_as_init("import subprocess; subprocess.Popen(['sleep', '3600'], start_new_session=True); print('done')")
+    done = run_as_init(
+        "import subprocess; subprocess.Popen(['sleep', '3600'], start_new_session=True); print('done')"
+    )
     assert (done.code, done.out) == (0, "done\n")
 
 
-def test_failure_before_the_program(as_init: Sequence[str], runner: Path, tmp_path: Path) -> None:
-    command, *arguments = [*as_init, str(runner), "--native_configuration=no.ini", "main.py"]
-    done = run_program(command, *arguments, cwd=tmp_path)
-    assert done == Outcome(66, "", "runner: cannot read the configuration 'no.ini': No such file or directory\n")
+def test_failure_before_the_program(as_init: list[str], runner: Path, tmp_path: Path) -> None:
+    done = run_program(*as_init, str(runner), "--native_configuration=no.ini", "main.py", cwd=tmp_path)
+    assert done == Outcome(
+        66, "", "runner: cannot read the configuration 'no.ini': No such file or directory\n"
+    )
 
 
-def test_terminal_belongs_to_the_program(as_init: Sequence[str], runner: Path, tmp_path: Path) -> None:
+def test_terminal_belongs_to_the_program(as_init: list[str], runner: Path, tmp_path: Path) -> None:
     """It may read, and one Ctrl-C is one SIGINT."""
     (tmp_path / "main.py").write_text(TERMINAL)
     command = [*as_init, str(runner), str(tmp_path / "main.py")]
