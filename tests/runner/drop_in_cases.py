@@ -185,7 +185,7 @@ CASES = [
     case("module of the library", "-m", "json.tool", "data.json"),
     case("module reading stdin", "-m", "json.tool", stdin='{"b": 1}'),
     case("module with error", "-m", "json.tool", stdin="{"),
-    case("unittest", "-m", "unittest", "missing_test_module"),
+    case("unittest", "-m", "unittest", "test_something"),
     case("platform", "-m", "platform"),
     case("site", "-m", "site"),
     case("compileall", "-m", "compileall", "-q", "directory"),

@@ -1,7 +1,7 @@
 """DESIGN promise 1: whatever python3 takes works, and does the same, under the runner.
 
-Each case runs under both, and exit code, standard output and standard error are compared. Only the path of the
-executable may differ.
+Each case runs under both, and exit code, standard output and standard error are compared.
+Only the path of the executable may differ.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def compare(runner: Path, python: Path, tmp_path_factory: pytest.TempPathFactory
             text = text.replace(str(directory), "CWD").replace(str(program), "PYTHON")
             # pybind11's guard hands on why the interpreter cannot start, but not the C function that says so.
             text = re.sub(r"^Fatal Python error: [a-z_]+: ", "Fatal Python error: ", text)
+            text = re.sub(r"\bin \d\.\d{3}s", "in TIME", text)
             return re.sub(r"\b0x[0-9a-f]{6,}", "ADDRESS", text)
 
         return Outcome(done.code, neutral(done.out), neutral(done.err))
