@@ -1,0 +1,280 @@
+// Storage: the root Hash, and the way to everything else in a store.
+
+#include "args.hpp"
+#include "bind.hpp"
+#include "csv_methods.hpp"
+#include "schema_argument.hpp"
+#include "text.hpp"
+
+namespace kv::py {
+namespace {
+
+Store& open_store(PyObject* self) { return *open_collection(self).handle->store; }
+
+std::shared_ptr<StoreHandle> make_handle(std::shared_ptr<Store> store, StoreHandle::Origin origin) {
+  return std::make_shared<StoreHandle>(std::move(store), origin);
+}
+
+PyObject* make_process_storage(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  ModuleState& state = state_of_type(type);
+  constexpr const char* kNames[] = {"path"};
+  PyObject* given[1];
+  if (!parse_tuple_arguments("Storage", kNames, 1, 0, 1, args, keywords, given)) return nullptr;
+  if (given[0] != nullptr && given[0] != Py_None) {
+    fail(state, ErrorClass::kArgument, "this version keeps data in memory only: Storage() without a path");
+  }
+  auto store = in_core_detached([] { return Store::process_store(); });
+  return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kProcess)).release();
+}
+
+std::uint64_t size_argument(PyObject* number) {
+  if (number == nullptr) return 0;
+  Ref index = checked(PyNumber_Index(number));
+  const unsigned long long value = PyLong_AsUnsignedLongLong(index.get());
+  if (PyErr_Occurred() != nullptr) throw PythonError{};
+  return value;
+}
+
+constexpr Signature<2> kMemory = {"memory", {"max_memory", "parts"}, 0, 0};
+
+PyObject* make_private_storage(PyObject* type, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  PyObject* given[2];
+  if (!kMemory.parse(args, count, keywords, given)) return nullptr;
+  ModuleState& state = state_of_type(reinterpret_cast<PyTypeObject*>(type));
+  StoreOptions options;
+  options.max_memory = size_argument(given[0]);
+  const std::uint64_t parts = size_argument(given[1]);
+  if (parts > UINT32_MAX) fail(state, ErrorClass::kArgument, "parts is a number from 1 to 64");
+  options.parts = static_cast<std::uint32_t>(parts);
+  auto store = in_core_detached([&] { return Store::create(options); });
+  return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kPrivate)).release();
+}
+
+// ---- Collections ----
+
+PyObject* open_hash_named(PyObject* self, const std::string& name) {
+  ModuleState& state = state_of(self);
+  const auto& handle = open_collection(self).handle;
+  Store& store = *handle->store;
+  if (in_core([&] { return store.kind(name); }) == CollectionKind::kRecordHash) {
+    if (auto records = in_core([&] { return store.find_records(name); })) {
+      return make_records(state, handle, std::move(*records)).release();
+    }
+  }
+  return make_hash(state, handle, in_core([&] { return store.hash(name); })).release();
+}
+
+PyObject* hash(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  if (count > 1) {
+    PyErr_SetString(PyExc_TypeError, "hash() takes the name of a collection: did you mean put()?");
+    return nullptr;
+  }
+  constexpr Signature<2> kHash = {"hash", {"", "schema"}, 1, 1};
+  PyObject* given[2];
+  if (!kHash.parse(args, count, keywords, given)) return nullptr;
+  ModuleState& state = state_of(self);
+  const std::string name = name_string(state, given[0], "the name of a collection");
+  if (given[1] == nullptr || given[1] == Py_None) return open_hash_named(self, name);
+  const Schema schema = schema_argument(state, given[1]);
+  const auto& handle = open_collection(self).handle;
+  return make_records(state, handle, in_core([&] { return handle->store->records(name, schema); })).release();
+}
+
+const char* kind_name(CollectionKind kind) noexcept { return kind == CollectionKind::kHash ? "hash" : "records"; }
+
+PyObject* collections(PyObject* self, PyObject*) {
+  Store& store = open_store(self);
+  const auto infos = in_core([&] { return store.collections(); });
+  Ref kinds = checked(PyDict_New());
+  for (const CollectionInfo& info : infos) {
+    Ref kind = key_object(kind_name(info.kind));
+    check(PyDict_SetItem(kinds.get(), key_object(info.name).get(), kind.get()));
+  }
+  return kinds.release();
+}
+
+constexpr Signature<3> kRename = {"rename", {"", "", "replace"}, 2, 2};
+
+PyObject* rename(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  PyObject* given[3];
+  if (!kRename.parse(args, count, keywords, given)) return nullptr;
+  ModuleState& state = state_of(self);
+  const std::string from = name_string(state, given[0], "the name of a collection");
+  const std::string to = name_string(state, given[1], "the name of a collection");
+  const int replace = given[2] == nullptr ? 0 : PyObject_IsTrue(given[2]);
+  check(replace);
+  Store& store = open_store(self);
+  in_core_detached([&] { store.rename(from, to, replace == 1); });
+  Py_RETURN_NONE;
+}
+
+PyObject* drop(PyObject* self, PyObject* name) {
+  const std::string text = name_string(state_of(self), name, "the name of a collection");
+  Store& store = open_store(self);
+  return PyBool_FromLong(in_core_detached([&] { return store.drop(text); }));
+}
+
+// ---- Looking at the store ----
+
+Ref part_stats(const PartStats& part) {
+  return checked(Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K}", "used_bytes", part.used_bytes, "committed_bytes",
+                               part.committed_bytes, "pinned_bytes", part.pinned_bytes, "pins", part.pins,
+                               "transactions", part.transactions, "recoveries", part.recoveries));
+}
+
+Ref collection_stats(const CollectionInfo& info) {
+  return checked(Py_BuildValue("{s:s,s:K}", "kind", kind_name(info.kind), "keys", info.entries));
+}
+
+PyObject* stats(PyObject* self, PyObject*) {
+  Store& store = open_store(self);
+  const StoreStats all = in_core_detached([&] { return store.stats(); });
+  PartStats sum{};
+  Ref parts = checked(PyList_New(0));
+  for (const PartStats& part : all.parts) {
+    sum.used_bytes += part.used_bytes;
+    sum.committed_bytes += part.committed_bytes;
+    sum.pinned_bytes += part.pinned_bytes;
+    sum.pins += part.pins;
+    sum.transactions += part.transactions;
+    sum.recoveries += part.recoveries;
+    check(PyList_Append(parts.get(), part_stats(part).get()));
+  }
+  Ref collections_by_name = checked(PyDict_New());
+  for (const CollectionInfo& info : all.collections) {
+    check(PyDict_SetItem(collections_by_name.get(), key_object(info.name).get(), collection_stats(info).get()));
+  }
+  Ref dict = part_stats(sum);
+  Ref more = checked(Py_BuildValue("{s:K,s:K,s:O,s:O}", "keys", all.keys, "max_memory", all.max_memory, "parts",
+                                   parts.get(), "collections", collections_by_name.get()));
+  check(PyDict_Update(dict.get(), more.get()));
+  return dict.release();
+}
+
+PyObject* verify(PyObject* self, PyObject*) {
+  Store& store = open_store(self);
+  const std::vector<std::string> violations = in_core_detached([&] { return store.verify(); });
+  Ref list = checked(PyList_New(0));
+  for (const std::string& violation : violations) check(PyList_Append(list.get(), key_object(violation).get()));
+  return list.release();
+}
+
+// ---- Closing ----
+
+// The process store outlives its handles; a private one has no other.
+PyObject* close(PyObject* self, PyObject*) {
+  StoreHandle& handle = *fields<Collection>(self).handle;
+  if (!handle.closed.exchange(true) && handle.origin == StoreHandle::Origin::kPrivate) handle.store->close();
+  Py_RETURN_NONE;
+}
+
+PyObject* enter(PyObject* self, PyObject*) {
+  (void)open_collection(self);
+  return Py_NewRef(self);
+}
+
+PyObject* leave(PyObject* self, PyObject*) {
+  (void)Ref::steal(close(self, nullptr));
+  Py_RETURN_NONE;
+}
+
+PyObject* closed(PyObject* self, void*) { return PyBool_FromLong(fields<Collection>(self).handle->closed); }
+
+constexpr char kMemoryDoc[] =
+    "memory($type, /, *, max_memory=0, parts=0)\n--\n\n"
+    "A private store in memory, apart from that of the process: for tests, or for several scripts in one process.\n\n"
+    "Args:\n"
+    "    max_memory: upper bound in bytes; 0 is 60 % of the smaller of RAM and the cgroup's limit.\n"
+    "    parts: how many parts, 1 to 64, each with a lock of its own; 0 is automatic.";
+constexpr char kHashDoc[] =
+    "hash($self, name, /, *, schema=None)\n--\n\n"
+    "The Hash of this name, made on first use. With a schema, or if it has one already, a RecordHash.\n\n"
+    "    h = kv.hash('flights', schema={'dep_delay': 'f4', 'carrier': 'category'})\n\n"
+    "Args:\n"
+    "    schema: a dict of column names and types, or a structured numpy.dtype. Types: 'bool', 'i1' to 'i8', 'u1' to "
+    "'u8',\n"
+    "        'f4', 'f8', 'date', 'datetime', 'bytes[n]', 'category'; also bool, int, float, str (a category), date,\n"
+    "        datetime and NumPy's.\n\n"
+    "Raises:\n"
+    "    KindError: the collection exists and is of another kind or schema.";
+constexpr char kCollectionsDoc[] =
+    "collections($self, /)\n--\n\nThe names of the collections, each with its kind: 'hash' or 'records'.";
+constexpr char kRenameDoc[] =
+    "rename($self, old, new, /, *, replace=False)\n--\n\n"
+    "Rename a collection, in one step: readers see the old or the new one. An existing `new` is an ArgumentError, or\n"
+    "is dropped with replace=True.";
+constexpr char kDropDoc[] =
+    "drop($self, name, /)\n--\n\nDelete a collection and all it holds. Returns whether there was one.";
+constexpr char kStatsDoc[] =
+    "stats($self, /)\n--\n\n"
+    "Figures about the store as a dict: keys (of the root), used_bytes, committed_bytes, pinned_bytes (held only by "
+    "views),\n"
+    "pins, transactions, recoveries, max_memory, parts (the same per part) and collections.";
+constexpr char kVerifyDoc[] =
+    "verify($self, /)\n--\n\n"
+    "Walk every structure and count memory again. Returns a line per violation found: [] is a sound store.";
+constexpr char kCloseDoc[] =
+    "close($self, /)\n--\n\n"
+    "Close this Storage and the collections opened through it: using them raises ClosedError. Views stay readable. "
+    "The\n"
+    "store itself goes on for other handles.";
+
+PyMethodDef methods[] = {
+    {"memory", method<make_private_storage>(), METH_FASTCALL | METH_KEYWORDS | METH_CLASS, kMemoryDoc},
+    {"hash", method<hash>(), METH_FASTCALL | METH_KEYWORDS, kHashDoc},
+    {"collections", method<collections>(), METH_NOARGS, kCollectionsDoc},
+    {"rename", method<rename>(), METH_FASTCALL | METH_KEYWORDS, kRenameDoc},
+    {"drop", method<drop>(), METH_O, kDropDoc},
+    {"load_csv", method<storage_load_csv>(), METH_FASTCALL | METH_KEYWORDS, kLoadCsvDoc},
+    {"stats", method<stats>(), METH_NOARGS, kStatsDoc},
+    {"verify", method<verify>(), METH_NOARGS, kVerifyDoc},
+    {"close", method<close>(), METH_NOARGS, kCloseDoc},
+    {"__enter__", method<enter>(), METH_NOARGS, "__enter__($self, /)\n--\n\nThe Storage itself."},
+    {"__exit__", method<leave>(), METH_VARARGS, "__exit__($self, exc_type, exc, traceback, /)\n--\n\nCloses it."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyGetSetDef properties[] = {
+    {"closed", &Guarded<closed>::call, nullptr, "Whether close() was called.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>(
+                    "Storage(path=None, /)\n--\n\n"
+                    "The store of this process and its children: what the runner's configuration set up, else one in\n"
+                    "memory. Every Storage() in every thread, interpreter and child process is the same data.\n\n"
+                    "A Storage is a Hash, the root, and holds named collections beside it. Names and keys are apart.")},
+    {Py_tp_new, slot<make_process_storage>()},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {0, nullptr},
+};
+PyType_Spec spec = {"kv_storage.Storage", sizeof(Instance<Collection>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_MAPPING,
+                    slots};
+
+}  // namespace
+
+Ref make_storage(ModuleState& state, std::shared_ptr<StoreHandle> handle) {
+  Hash root = in_core([&] { return handle->store->root(); });
+  return make_instance(state, state.storage_type.get(), Collection{std::move(handle), std::move(root), nullptr});
+}
+
+PyObject* reopen(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_SetString(PyExc_TypeError, "_open() takes an address and a name");
+    return nullptr;
+  }
+  ModuleState& state = state_of_module(module);
+  const bool of_process = args[0] == Py_None;
+  const std::string address = of_process ? "" : name_string(state, args[0], "the address of a store");
+  auto store = in_core_detached([&] { return of_process ? Store::process_store() : Store::attach(address); });
+  const auto origin = of_process ? StoreHandle::Origin::kProcess : StoreHandle::Origin::kPrivate;
+  Ref storage = make_storage(state, make_handle(std::move(store), origin));
+  const std::string name = name_string(state, args[1], "the name of a collection");
+  return name.empty() ? storage.release() : open_hash_named(storage.get(), name);
+}
+
+void bind_store(PyObject* module, ModuleState& state) {
+  state.storage_type = add_type(module, spec, state.hash_type.get());
+}
+
+}  // namespace kv::py

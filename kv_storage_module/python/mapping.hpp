@@ -1,0 +1,16 @@
+// Being a Mapping: comparison by content, and the set operations of key and item views.
+#pragma once
+
+#include <Python.h>
+
+#include "bind.hpp"
+
+namespace kv::py {
+
+// tp_richcompare of a mapping `self`: equal to any Mapping of the same keys with equal values.
+PyObject* compare_mappings(PyObject* self, PyObject* other, int operation);
+
+// Gives the view type `type` the set operations of a class of collections.abc (KeysView, ItemsView).
+void adopt_set_operations(PyObject* type, const char* abstract_class);
+
+}  // namespace kv::py
