@@ -5,7 +5,8 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t kWindow = 32;      // items handled in one step
+constexpr std::size_t kWindow = 32;            // items handled in one step
+constexpr std::size_t kAhead = 64;             // items prefetched before the next step
 constexpr std::size_t kStepItems = 512;  // a step that has made so many opens no further node
 constexpr std::size_t kInitialStack = 1024;
 constexpr std::size_t kPageBudget = 4096;    // items looked at in one page: keeps sections short
@@ -55,7 +56,10 @@ std::span<const Ref> Cursor::collect(const Part& part, Ref root, std::size_t lim
   found_ = 0;
   budget_ = kPageBudget;
 
-  for (emit(limit); found_ < limit && !stack_.empty(); emit(limit)) {
+  for (;;) {
+    emit(limit);
+    prefetch_ahead(part);  // also at the end: the next page then finds its items in the cache
+    if (found_ == limit || stack_.empty()) break;
     if (budget_ == 0) {
       capture_position(part);
       break;
@@ -111,13 +115,12 @@ bool Cursor::step(const Part& part) noexcept {
   }
   stack_.resize(stack_.size() - done);
   stack_.insert(stack_.end(), next_.rbegin(), next_.rend());
-  prefetch_window(part);
   return true;
 }
 
-void Cursor::prefetch_window(const Part& part) noexcept {
-  const std::size_t window = std::min(kWindow, stack_.size());
-  for (std::size_t i = 0; i < window; ++i) {
+void Cursor::prefetch_ahead(const Part& part) noexcept {
+  const std::size_t ahead = std::min(kAhead, stack_.size());
+  for (std::size_t i = 0; i < ahead; ++i) {
     Item& item = stack_[stack_.size() - 1 - i];
     if (item.has(kReady | kPrefetched)) continue;
     prefetch(part, item.ref);

@@ -96,7 +96,7 @@ class Cursor {
   [[nodiscard]] bool follow_glob(Item& item, const std::byte* bytes, std::size_t count) const noexcept;
   void add_children(const NodeView& node, Item path, unsigned tight_for_terminal) noexcept;
   void emit(std::size_t limit) noexcept;
-  void prefetch_window(const Part& part) noexcept;
+  void prefetch_ahead(const Part& part) noexcept;
   void capture_position(const Part& part) noexcept;
 
   const GlobPattern* glob_;
