@@ -22,19 +22,19 @@ struct CsvOptions {
   std::map<std::string, std::string> types;  // column -> type name (Schema::parse_type); the rest is inferred
   std::string where;                         // row filter, "" = all: "dep_delay is not null and month == 6"
   OnDuplicate on_duplicate = OnDuplicate::kError;
-  char delimiter = 0;                        // 0 = found out among , TAB ; |
+  char delimiter = 0;  // 0 = found out among , TAB ; |
   char quote = '"';
-  std::optional<bool> header;                // none = first line is a header
-  std::vector<std::string> columns;          // names where there is no header (default c0, c1, ...)
+  std::optional<bool> header;        // none = first line is a header
+  std::vector<std::string> columns;  // names where there is no header (default c0, c1, ...)
   std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"};
-  std::uint32_t threads = 0;                 // 0 = CPUs
+  std::uint32_t threads = 0;  // 0 = CPUs
 };
 
 struct CsvReport {
   std::uint64_t rows = 0;      // stored
   std::uint64_t filtered = 0;  // refused by `where`
   std::uint64_t duplicates = 0;
-  std::uint64_t bytes = 0;     // of the file
+  std::uint64_t bytes = 0;  // of the file
   double seconds = 0;
   Schema schema;
 };

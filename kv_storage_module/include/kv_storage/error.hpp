@@ -12,16 +12,16 @@ namespace kv {
 
 enum class ErrorCode : std::uint8_t {
   kInvalidArgument,  // the caller passed something that can never be accepted            -> ValueError
-  kParse,            // malformed text: CSV, pattern, key template, configuration          -> ValueError with line, column
-  kTypeMismatch,     // right shape, wrong type: incr on text, a Map opened as a Hash      -> TypeError
-  kNotFound,         // a named thing that must exist does not                             -> KeyError
-  kClosed,           // the store or the collection was closed or dropped                  -> ValueError
-  kOverCapacity,     // max_memory, the part's address space or a limit is exhausted       -> MemoryError
-  kOverflow,         // an integer would leave its range                                   -> OverflowError
-  kIo,               // a system call failed; `os_error` holds errno                       -> OSError
-  kCorrupt,          // shared memory or a file breaks an invariant                        -> Error
-  kBusy,             // the store is held by somebody that cannot be reached               -> OSError
-  kInterrupted,      // the caller asked to stop (a Python signal handler raised)          -> whatever is set in Python
+  kParse,         // malformed text: CSV, pattern, key template, configuration          -> ValueError with line, column
+  kTypeMismatch,  // right shape, wrong type: incr on text, a Map opened as a Hash      -> TypeError
+  kNotFound,      // a named thing that must exist does not                             -> KeyError
+  kClosed,        // the store or the collection was closed or dropped                  -> ValueError
+  kOverCapacity,  // max_memory, the part's address space or a limit is exhausted       -> MemoryError
+  kOverflow,      // an integer would leave its range                                   -> OverflowError
+  kIo,            // a system call failed; `os_error` holds errno                       -> OSError
+  kCorrupt,       // shared memory or a file breaks an invariant                        -> Error
+  kBusy,          // the store is held by somebody that cannot be reached               -> OSError
+  kInterrupted,   // the caller asked to stop (a Python signal handler raised)          -> whatever is set in Python
 };
 
 class Error : public std::runtime_error {

@@ -26,12 +26,12 @@ class HashImpl;
 
 // Which keys a scan visits: those in [start, stop) that match `glob`.
 struct KeyRange {
-  std::optional<std::string> start;           // inclusive; none = from the first
-  std::optional<std::string> stop;            // exclusive; none = to the last
-  std::shared_ptr<const GlobPattern> glob;    // none = all
+  std::optional<std::string> start;         // inclusive; none = from the first
+  std::optional<std::string> stop;          // exclusive; none = to the last
+  std::shared_ptr<const GlobPattern> glob;  // none = all
 
-  static KeyRange prefix(ByteView prefix);    // the keys that begin with it
-  static KeyRange matching(ByteView pattern); // fnmatch.fnmatchcase; throws nothing: every pattern is valid
+  static KeyRange prefix(ByteView prefix);     // the keys that begin with it
+  static KeyRange matching(ByteView pattern);  // fnmatch.fnmatchcase; throws nothing: every pattern is valid
 };
 
 // A page of a scan, copied out of shared memory: keys (and values) lie end to end in `bytes`.
@@ -46,7 +46,9 @@ struct ScanPage {
   std::vector<Item> items;
   std::vector<char> bytes;
 
-  [[nodiscard]] ByteView key(const Item& item) const noexcept { return {bytes.data() + item.key_offset, item.key_size}; }
+  [[nodiscard]] ByteView key(const Item& item) const noexcept {
+    return {bytes.data() + item.key_offset, item.key_size};
+  }
   [[nodiscard]] ByteView value(const Item& item) const noexcept {
     return {bytes.data() + item.value_offset, item.value_size};
   }
@@ -64,6 +66,7 @@ class Scan {
 
  private:
   friend class Hash;
+  friend class RecordHash;
   explicit Scan(std::unique_ptr<class ScanImpl> impl);
   std::unique_ptr<class ScanImpl> impl_;
 };
@@ -81,8 +84,8 @@ class Hash {
   bool put(ByteView key, const Value& value);
   // Stores only if the key is absent; else reads the present value into `present`. True = stored.
   bool put_if_absent(ByteView key, const Value& value, ValueBuffer& present);
-  bool erase(ByteView key);                     // true = was there
-  bool take(ByteView key, ValueBuffer& out);    // erase and read in one step
+  bool erase(ByteView key);                   // true = was there
+  bool take(ByteView key, ValueBuffer& out);  // erase and read in one step
   // The first / last key with its value, erased; false = empty. `key` receives the key.
   bool take_last(std::string& key, ValueBuffer& out);
 
@@ -106,7 +109,7 @@ class Hash {
   std::uint64_t erase_range(const KeyRange& range);                // in steps; returns how many
   void clear();                                                    // O(1) for readers; memory is given back in steps
 
-  [[nodiscard]] const std::string& name() const noexcept;          // "" for the root
+  [[nodiscard]] const std::string& name() const noexcept;  // "" for the root
   [[nodiscard]] std::shared_ptr<Store> store() const;
 
   explicit Hash(std::shared_ptr<HashImpl> impl) noexcept : impl_(std::move(impl)) {}
@@ -145,7 +148,7 @@ class RecordHash {
   // The live slabs, pinned: `records` is count * record_bytes bytes; `used` holds one bit per slot, least significant
   // bit of each byte first. Freed slots are not reused while their slab is pinned.
   struct Slab {
-    Pin pin;             // covers both below
+    Pin pin;  // covers both below
     ByteView records;
     ByteView used;
     std::uint64_t count;

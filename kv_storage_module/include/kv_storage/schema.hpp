@@ -11,8 +11,8 @@ namespace kv {
 
 // Stored in shared memory: the numbers are frozen. All little endian, aligned to their size within the record.
 enum class ColumnType : std::uint8_t {
-  kBool = 1,      // 1 byte                                             NumPy "?"
-  kInt8 = 2,      // "i1"  (and so on)
+  kBool = 1,  // 1 byte                                             NumPy "?"
+  kInt8 = 2,  // "i1"  (and so on)
   kInt16 = 3,
   kInt32 = 4,
   kInt64 = 5,
@@ -52,8 +52,8 @@ class Schema {
   [[nodiscard]] std::string encode() const;
   static Schema decode(ByteView bytes);
 
-  // "f4", "float32", "i8", "int", "category", "S12", "bytes[12]", "date", "datetime", "bool" ... -> column type and size.
-  // Throws Error{kInvalidArgument} naming the nearest accepted spelling.
+  // "f4", "float32", "i8", "int", "category", "S12", "bytes[12]", "date", "datetime", "bool" ... -> column type and
+  // size. Throws Error{kInvalidArgument} naming the nearest accepted spelling.
   static Column parse_type(std::string name, std::string_view type);
   // The canonical spelling of a column's type: "float32", "category", "bytes[12]".
   static std::string type_name(const Column& column);

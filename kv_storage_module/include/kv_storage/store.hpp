@@ -45,7 +45,7 @@ struct PartStats {
 
 struct StoreStats {
   std::uint64_t max_memory;
-  std::uint64_t keys;             // of the root Hash
+  std::uint64_t keys;  // of the root Hash
   std::vector<PartStats> parts;
   std::vector<CollectionInfo> collections;
 };
@@ -60,7 +60,8 @@ class Store : public std::enable_shared_from_this<Store> {
   // KV_STORAGE_ATTACH in the environment, else a new one with default options. Never two for one family.
   static std::shared_ptr<Store> process_store();
   static void set_process_store(std::shared_ptr<Store> store);
-  // Joins the arena of another process of this user: `address` as made by `address()`. Throws Error{kBusy} naming why not.
+  // Joins the arena of another process of this user: `address` as made by `address()`. Throws Error{kBusy} naming why
+  // not.
   static std::shared_ptr<Store> attach(const std::string& address);
   [[nodiscard]] std::string address() const;  // "<pid>:<descriptor>:<random id>"
 
@@ -95,9 +96,9 @@ class Store : public std::enable_shared_from_this<Store> {
   std::unique_ptr<Impl> impl_;
 };
 
-// How a thread waits for a part lock held by another. `try_wait(context)` blocks for at most some 50 ms and says whether
-// it got the lock; the hook calls it until it did, and may do other things between (the Python layer releases the GIL
-// and checks signals). It may throw: then the operation has not begun. Set once, before threads start.
+// How a thread waits for a part lock held by another. `try_wait(context)` blocks for at most some 50 ms and says
+// whether it got the lock; the hook calls it until it did, and may do other things between (the Python layer releases
+// the GIL and checks signals). It may throw: then the operation has not begun. Set once, before threads start.
 using WaitHook = void (*)(bool (*try_wait)(void*), void* context);
 void set_wait_hook(WaitHook hook) noexcept;
 

@@ -78,6 +78,7 @@ class ValueBuffer {
 
  private:
   friend class Hash;
+  friend struct ValueBufferWriter;
   ValueType type_ = ValueType::kNone;
   std::uint32_t size_ = 0;
   Pin pin_;

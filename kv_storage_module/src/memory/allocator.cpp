@@ -14,11 +14,11 @@
 namespace kv {
 namespace {
 
-constexpr std::uint32_t kGrowChunks = 64;         // taken from the system at a time: 1 MiB
-constexpr std::uint32_t kTrimChunks = 64;         // shorter free runs are not worth a system call
-constexpr std::uint64_t kSlackChunks = 4096;      // free memory kept for reuse (64 MiB), besides a quarter of what is used
+constexpr std::uint32_t kGrowChunks = 64;     // taken from the system at a time: 1 MiB
+constexpr std::uint32_t kTrimChunks = 64;     // shorter free runs are not worth a system call
+constexpr std::uint64_t kSlackChunks = 4096;  // free memory kept for reuse (64 MiB), besides a quarter of what is used
 constexpr std::size_t kTableStepBytes = 64 * 1024;
-constexpr int kBinSearch = 32;                    // runs looked at in a list of mixed lengths before a longer list is tried
+constexpr int kBinSearch = 32;  // runs looked at in a list of mixed lengths before a longer list is tried
 constexpr int kTrimsPerTransaction = 4;
 constexpr std::size_t kGranulesPerChunk = kChunkBytes / kGranule;
 
@@ -78,14 +78,19 @@ class Runs {
       insert_merged(head, length, ChunkState::kPunched);
       // Counted as given back first: killed in between, the pages are merely still there when the run is used again.
       txn_.commit();
-      return system::punch(part_.arena().fd(), chunk_file_offset(part_, head), std::uint64_t{length} * kChunkBytes) == 0;
+      return system::punch(part_.arena().fd(), chunk_file_offset(part_, head), std::uint64_t{length} * kChunkBytes) ==
+             0;
     }
     return false;
   }
 
-  void write_entry(std::uint32_t chunk, const ChunkEntry& entry) { txn_.write(entry_of(part_, chunk), &entry, sizeof entry); }
+  void write_entry(std::uint32_t chunk, const ChunkEntry& entry) {
+    txn_.write(entry_of(part_, chunk), &entry, sizeof entry);
+  }
 
-  void count(std::uint64_t* counter, std::int64_t by) { txn_.store64(counter, *counter + static_cast<std::uint64_t>(by)); }
+  void count(std::uint64_t* counter, std::int64_t by) {
+    txn_.store64(counter, *counter + static_cast<std::uint64_t>(by));
+  }
 
  private:
   [[nodiscard]] std::uint32_t* bins(ChunkState state) noexcept {
@@ -178,9 +183,9 @@ class Runs {
 
   [[nodiscard]] Error over_capacity(std::uint64_t chunks) const {
     part_.arena().reap_soon();  // pins of dead processes may be what fills the store
-    return {ErrorCode::kOverCapacity, "the store is full: " + std::to_string(chunks * kChunkBytes) +
-                                          " more bytes would exceed max_memory = " +
-                                          std::to_string(part_.arena().header().max_memory)};
+    return {ErrorCode::kOverCapacity,
+            "the store is full: " + std::to_string(chunks * kChunkBytes) +
+                " more bytes would exceed max_memory = " + std::to_string(part_.arena().header().max_memory)};
   }
 
   void commit_pages(std::uint32_t head, std::uint64_t chunks) const {
@@ -202,8 +207,8 @@ class Runs {
     const std::uint64_t left = state_.chunk_count - state_.frontier;
     if (length > left) throw Error(ErrorCode::kOverCapacity, "a part of the store has no address space left");
     check_limit(length);
-    const auto batch = static_cast<std::uint32_t>(
-        std::min({std::uint64_t{std::max(length, kGrowChunks)}, left, std::max(allowed_chunks(), std::uint64_t{length})}));
+    const auto batch = static_cast<std::uint32_t>(std::min(
+        {std::uint64_t{std::max(length, kGrowChunks)}, left, std::max(allowed_chunks(), std::uint64_t{length})}));
     const std::uint32_t head = state_.frontier;
     const std::uint64_t table_needed = (std::uint64_t{head} + batch) * sizeof(ChunkEntry);
     if (table_needed > state_.table_bytes) {
@@ -284,7 +289,8 @@ class SmallBlocks {
     auto* const bitmap = reinterpret_cast<std::uint64_t*>(chunk_address(part_, head));
     for (std::uint32_t word = 0; word < shape.bitmap_words(); ++word) {
       const std::uint32_t left = shape.blocks - word * 64;
-      store_relaxed<std::uint64_t>(bitmap + word, left >= 64 ? 0 : ~std::uint64_t{0} << left);  // beyond the last: in use
+      store_relaxed<std::uint64_t>(bitmap + word,
+                                   left >= 64 ? 0 : ~std::uint64_t{0} << left);  // beyond the last: in use
     }
     ChunkEntry entry{};
     entry.state = code(ChunkState::kSmall);
@@ -326,7 +332,8 @@ class SmallBlocks {
   Runs runs(txn);
   const std::uint64_t chunks = (bytes + kChunkBytes - 1) / kChunkBytes;
   if (chunks > txn.control().allocator.chunk_count) {
-    throw Error(ErrorCode::kOverCapacity, "a block of " + std::to_string(bytes) + " bytes is larger than a part of the store");
+    throw Error(ErrorCode::kOverCapacity,
+                "a block of " + std::to_string(bytes) + " bytes is larger than a part of the store");
   }
   const auto length = static_cast<std::uint32_t>(chunks);
   const std::uint32_t head = runs.take(length);
@@ -381,7 +388,9 @@ std::size_t allocated_bytes(const Part& part, Ref block) noexcept {
 
 void trim_free_runs(Transaction& txn) noexcept {
   const AllocatorState& state = txn.control().allocator;
-  const auto too_much = [&] { return state.free_chunks > kSlackChunks + (state.committed_chunks - state.free_chunks) / 4; };
+  const auto too_much = [&] {
+    return state.free_chunks > kSlackChunks + (state.committed_chunks - state.free_chunks) / 4;
+  };
   for (int i = 0; i < kTrimsPerTransaction && too_much(); ++i) {
     if (!Runs(txn).punch_one()) return;
   }

@@ -1,9 +1,10 @@
-// The allocator of a part. All its state lies in the arena and changes through the transaction, so it is undone with it.
+// The allocator of a part. All its state lies in the arena and changes through the transaction, so it is undone with
+// it.
 //
 // Blocks up to 32 KiB come from runs of equal blocks (memory/size_classes.hpp): a bitmap at the start of the run says
 // which are in use, so freeing touches no block, and a check can count what is used. Larger blocks are runs of chunks
-// of their own. Free runs are merged with free neighbours (boundary tags: Knuth, TAOCP vol. 1, 2.5) and kept in lists by
-// length. Free memory beyond a slack is given back to the system.
+// of their own. Free runs are merged with free neighbours (boundary tags: Knuth, TAOCP vol. 1, 2.5) and kept in lists
+// by length. Free memory beyond a slack is given back to the system.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +25,8 @@ void free_block(Transaction& txn, Ref block);
 // Gives large free runs back to the system while free memory exceeds the slack. Commits steps of its own.
 void trim_free_runs(Transaction& txn) noexcept;
 
-// For verify(), under the lock: walks the chunk table and every bitmap, calls `block(ref, bytes)` for each block in use and
-// reports contradictions between table, bitmaps, lists and counters.
+// For verify(), under the lock: walks the chunk table and every bitmap, calls `block(ref, bytes)` for each block in use
+// and reports contradictions between table, bitmaps, lists and counters.
 void verify_allocator(const Part& part, const std::function<void(Ref, std::size_t)>& block,
                       std::vector<std::string>& violations);
 

@@ -51,7 +51,8 @@ class Verifier {
     ChunkState before = ChunkState::kNever;
     for (std::uint32_t head = first; head < state_.frontier;) {
       const ChunkEntry& run = entry(head);
-      if (run.head != head || run.length == 0 || run.length > state_.frontier - head) return complain("broken run", head);
+      if (run.head != head || run.length == 0 || run.length > state_.frontier - head)
+        return complain("broken run", head);
       const auto state = static_cast<ChunkState>(run.state);
       if (state == before && (state == ChunkState::kFree || state == ChunkState::kPunched)) {
         complain("neighbouring free runs were not merged", head);
@@ -108,7 +109,8 @@ class Verifier {
   void walk_list(std::uint32_t head, std::set<std::uint32_t>& expected, const char* list) {
     std::uint32_t prev = kNoChunk;
     for (; head != kNoChunk; prev = head, head = entry(head).next) {
-      if (expected.erase(head) == 0) return complain(std::string(list) + " holds a run that does not belong there", head);
+      if (expected.erase(head) == 0)
+        return complain(std::string(list) + " holds a run that does not belong there", head);
       if (entry(head).prev != prev) complain(std::string(list) + " is not linked back", head);
     }
   }

@@ -88,8 +88,9 @@ Geometry plan(const ArenaOptions& options) {
   Geometry g{};
   g.max_memory = options.max_memory != 0 ? options.max_memory : system::memory_limit() / 10 * 6;
   if (g.max_memory < kMinMemory) {
-    throw Error(ErrorCode::kInvalidArgument, "max_memory = " + std::to_string(g.max_memory) + " is too small: at least " +
-                                                 std::to_string(kMinMemory) + " bytes are needed");
+    throw Error(ErrorCode::kInvalidArgument, "max_memory = " + std::to_string(g.max_memory) +
+                                                 " is too small: at least " + std::to_string(kMinMemory) +
+                                                 " bytes are needed");
   }
   if (options.parts > kMaxParts) {
     throw Error(ErrorCode::kInvalidArgument,
@@ -98,7 +99,8 @@ Geometry plan(const ArenaOptions& options) {
   // The chunk table takes 1/512 of a slice; one more step for rounding.
   const std::uint64_t wanted_slice = g.max_memory + g.max_memory / 256 + kSliceStep;
   const std::uint64_t needed_parts = (wanted_slice + kMaxSliceBytes - 1) / kMaxSliceBytes;
-  if (needed_parts > kMaxParts) throw Error(ErrorCode::kInvalidArgument, "max_memory is larger than 64 parts of 32 GiB");
+  if (needed_parts > kMaxParts)
+    throw Error(ErrorCode::kInvalidArgument, "max_memory is larger than 64 parts of 32 GiB");
   g.parts = options.parts != 0 ? options.parts : static_cast<std::uint32_t>(needed_parts);
   g.slice_bytes = std::min(round_up(wanted_slice, kSliceStep), kMaxSliceBytes);
   g.slice_offset = round_up(kPageBytes + g.parts * sizeof(PartControl), kSliceStep);
@@ -161,7 +163,7 @@ std::shared_ptr<Arena> Arena::create(const ArenaOptions& options) {
   header->slice_offset = g.slice_offset;
   header->slice_bytes = g.slice_bytes;
   header->max_memory = g.max_memory;
-  header->next_collection_id = 1;  // 0 is the root Hash
+  header->next_serial = 1;  // 0 is the root Hash
   auto* const controls = reinterpret_cast<PartControl*>(base + kPageBytes);
   for (std::uint32_t i = 0; i < g.parts; ++i) init_control(*new (controls + i) PartControl{}, g);
   header->magic = kArenaMagic;
@@ -178,7 +180,7 @@ std::shared_ptr<Arena> Arena::attach(int pid, int fd_number, std::uint64_t id) {
   if (fd.get() < 0) {
     throw Error(ErrorCode::kBusy, "cannot reach " + holder + ": " + Error::from_errno(errno, "open").what());
   }
-  struct stat status{};
+  struct stat status {};
   ArenaHeader header{};
   if (::fstat(fd.get(), &status) != 0 || ::pread(fd.get(), &header, sizeof header, 0) != sizeof header ||
       header.magic != kArenaMagic || header.id != id) {
@@ -241,6 +243,7 @@ void Arena::release_slot_pins(std::uint32_t slot) {
 
 void Arena::reap_if_due() {
   if (!reap_due_.load(std::memory_order_relaxed) || !reap_due_.exchange(false)) return;
+  const Part::PatientScope patient;
   try {
     reap_dead_slots();
   } catch (const Error&) {  // housekeeping in passing must not fail the caller's operation; it comes round again
@@ -264,6 +267,7 @@ void Arena::reap_dead_slots() {
 }
 
 void Arena::before_fork() noexcept {
+  const Part::PatientScope patient;
   child_slot_fd_ = -1;
   child_slot_ = slot_;
   try {

@@ -5,8 +5,8 @@
 //
 // Slots. Each attached process owns a slot, which names it in the pin tables. Its proof of life is an
 // open-file-description lock on the slot's byte of the memfd (fcntl(2), F_OFD_SETLK): the kernel drops it with the
-// process, however it ends, and on exec; a pid would say nothing after reuse. fork() gives the child a slot of its own with
-// copies of its parent's pins, because a memoryview alive at the fork exists twice from then on.
+// process, however it ends, and on exec; a pid would say nothing after reuse. fork() gives the child a slot of its own
+// with copies of its parent's pins, because a memoryview alive at the fork exists twice from then on.
 #pragma once
 
 #include <atomic>
@@ -38,6 +38,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   [[nodiscard]] Part& part(std::uint32_t index) noexcept { return parts_[index]; }
   [[nodiscard]] std::byte* base() const noexcept { return base_; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] int slot_fd() const noexcept { return slot_fd_; }  // to ask about locks of other slots
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
 
   // Bytes taken from the system by all parts.

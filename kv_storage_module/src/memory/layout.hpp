@@ -44,26 +44,27 @@ struct ArenaHeader {
   std::uint64_t slice_offset;  // of part 0
   std::uint64_t slice_bytes;   // of each part
   std::uint64_t max_memory;    // upper bound of committed bytes over all parts
-  std::uint32_t next_collection_id;
+  std::uint32_t next_serial;   // of the next collection; changes under the lock of part 0
 };
 
-// State of a chunk, kept at the first chunk of a run, at the last of a free or large run, and at every chunk of a small one.
+// State of a chunk, kept at the first chunk of a run, at the last of a free or large run, and at every chunk of a small
+// one.
 enum class ChunkState : std::uint8_t {
-  kNever = 0,      // beyond the frontier: never handed out, not committed
-  kFree = 1,       // committed, in a free list
-  kPunched = 2,    // in a free list, its pages given back to the system
-  kSmall = 3,      // a run of equal blocks with a bitmap at its start
-  kLarge = 4,      // one block
+  kNever = 0,    // beyond the frontier: never handed out, not committed
+  kFree = 1,     // committed, in a free list
+  kPunched = 2,  // in a free list, its pages given back to the system
+  kSmall = 3,    // a run of equal blocks with a bitmap at its start
+  kLarge = 4,    // one block
 };
 
 struct ChunkEntry {
   std::uint8_t state;       // ChunkState
   std::uint8_t size_class;  // of a small run
   std::uint16_t reserved;
-  std::uint32_t head;    // first chunk of the run
-  std::uint32_t used;    // small: blocks handed out
-  std::uint32_t hint;    // small: no free block in the bitmap words before this one
-  std::uint32_t prev;    // neighbours in the list of runs with a free block, or of free runs of like length
+  std::uint32_t head;  // first chunk of the run
+  std::uint32_t used;  // small: blocks handed out
+  std::uint32_t hint;  // small: no free block in the bitmap words before this one
+  std::uint32_t prev;  // neighbours in the list of runs with a free block, or of free runs of like length
   std::uint32_t next;
   std::uint32_t length;  // chunks in the run
   std::uint32_t reserved2;
@@ -74,15 +75,15 @@ static_assert(sizeof(ChunkEntry) == 32);
 inline constexpr std::size_t kRunBins = 31 + 18;
 
 struct AllocatorState {
-  std::uint64_t used_bytes;        // blocks handed out, at the size of their class
-  std::uint64_t committed_chunks;  // all chunks but kNever and kPunched
-  std::uint64_t table_bytes;       // of the chunk table, committed
-  std::uint32_t frontier;          // first chunk never handed out
-  std::uint32_t chunk_count;       // in the slice
+  std::uint64_t used_bytes;                // blocks handed out, at the size of their class
+  std::uint64_t committed_chunks;          // all chunks but kNever and kPunched
+  std::uint64_t table_bytes;               // of the chunk table, committed
+  std::uint32_t frontier;                  // first chunk never handed out
+  std::uint32_t chunk_count;               // in the slice
   std::uint32_t small_runs[kSizeClasses];  // first run of the class that has a free block
   std::uint32_t free_runs[kRunBins];       // first committed free run of the bin
   std::uint32_t punched_runs[kRunBins];
-  std::uint64_t free_chunks;       // committed and in a free list
+  std::uint64_t free_chunks;  // committed and in a free list
 };
 
 struct PinState {
@@ -105,8 +106,9 @@ struct PartControl {
   // Readers load this line and nothing else of the control block; writers change it once per transaction.
   alignas(64) std::uint64_t sequence;  // odd while a transaction is changing reachable memory
   std::uint64_t directory_epoch;       // changes when a collection is made, renamed or dropped
-  Ref directory;                       // root node: collection id -> CollectionRoot (store/directory.hpp)
-  Ref catalog;                         // part 0 only, root node: name -> CatalogRecord
+  Ref directory;                       // table: slot -> CollectionRoot (collections/roots.hpp)
+  Ref catalog;                         // part 0 only, root node of the index: name -> CatalogRecord
+  Ref trash;                           // list of detached CollectionRoots whose contents wait to be freed
 
   alignas(64) std::uint64_t journal_count;
   std::uint64_t transactions;

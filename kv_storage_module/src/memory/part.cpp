@@ -49,6 +49,11 @@ void set_wait_hook(WaitHook hook) noexcept { wait_hook.store(hook != nullptr ? h
 
 alignas(64) const std::byte kZeroBlock[kZeroBytes] = {};
 
+int& Part::PatientScope::depth() noexcept {
+  thread_local int depth = 0;
+  return depth;
+}
+
 Part::Part(Arena& arena, std::uint32_t index) noexcept
     : arena_(arena),
       index_(index),
@@ -69,7 +74,8 @@ void Part::lock() const {
   int result = ::pthread_mutex_trylock(&control_->mutex);
   if (result == EBUSY) {
     LockAttempt attempt{&control_->mutex, 0};
-    wait_hook.load(std::memory_order_relaxed)(lock_within_slice, &attempt);
+    const WaitHook wait = PatientScope::depth() > 0 ? wait_in_slices : wait_hook.load(std::memory_order_relaxed);
+    wait(lock_within_slice, &attempt);
     result = attempt.result;
   }
   if (result == 0) return;

@@ -77,6 +77,17 @@ class Part {
     const Part& part_;
   };
 
+  // While one lives, this thread waits for locks without the hook of set_wait_hook, so that waiting cannot throw.
+  // Safe whatever the caller holds: who has a part lock never waits for anything else.
+  class PatientScope {
+   public:
+    PatientScope() noexcept { ++depth(); }
+    PatientScope(const PatientScope&) = delete;
+    PatientScope& operator=(const PatientScope&) = delete;
+    ~PatientScope() { --depth(); }
+    [[nodiscard]] static int& depth() noexcept;
+  };
+
   [[nodiscard]] Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] PartControl& control() const noexcept { return *control_; }

@@ -65,7 +65,8 @@ inline constexpr auto kSizeClassTable = [] {
   return table;
 }();
 
-// index_of is exact: with q = block_bytes / 8 <= 2^12 and n = offset / 8 < 2^15, the rounding error n * q is below 2^32.
+// index_of is exact: with q = block_bytes / 8 <= 2^12 and n = offset / 8 < 2^15, the rounding error n * q is below
+// 2^32.
 static_assert(size_class_bytes(kSizeClasses - 1) == kMaxSmallBytes);
 static_assert(size_class_of(kMaxSmallBytes) == kSizeClasses - 1);
 

@@ -108,7 +108,7 @@ int open_process_fd(int pid, int fd) noexcept {
 
 int lock_byte(int fd, std::uint64_t offset) noexcept {
   if (injected(Call::kLock)) return -1;
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = static_cast<off_t>(offset);
@@ -117,7 +117,7 @@ int lock_byte(int fd, std::uint64_t offset) noexcept {
 }
 
 bool byte_is_locked(int fd, std::uint64_t offset) noexcept {
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = static_cast<off_t>(offset);
@@ -127,8 +127,8 @@ bool byte_is_locked(int fd, std::uint64_t offset) noexcept {
 }
 
 std::uint64_t memory_limit() noexcept {
-  const auto ram = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                   static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto ram =
+      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return std::min(ram, cgroup_limit());
 }
 

@@ -1,10 +1,10 @@
 // A transaction over one part: all of its stores to reachable memory happen, or none, whatever kills the process.
 //
-// Every store to a word that was reachable before the transaction first records {word, old value} in the part's journal.
-// Setting the journal's count to 0 is the commit point. An exception, or the next locker of a dead owner, applies the
-// journal backwards. Blocks allocated inside the transaction are private until a journaled store publishes them, so they
-// are filled without journaling. This protects against death of a process, not of the machine: a kill is precise, what
-// was executed is visible, so the order of stores needs compiler fences only.
+// Every store to a word that was reachable before the transaction first records {word, old value} in the part's
+// journal. Setting the journal's count to 0 is the commit point. An exception, or the next locker of a dead owner,
+// applies the journal backwards. Blocks allocated inside the transaction are private until a journaled store publishes
+// them, so they are filled without journaling. This protects against death of a process, not of the machine: a kill is
+// precise, what was executed is visible, so the order of stores needs compiler fences only.
 //
 //   Transaction txn(part);                         // takes the lock
 //   Ref block = txn.allocate(64);

@@ -1,0 +1,50 @@
+#include "collections/collection.hpp"
+
+#include "kv_storage/error.hpp"
+
+namespace kv {
+namespace {
+
+constexpr unsigned kSlotBits = 26;
+static_assert(kMaxParts <= 1U << (32 - kSlotBits));
+
+}  // namespace
+
+std::uint64_t HashImpl::pack(const CatalogRecord& record) noexcept {
+  return (std::uint64_t{record.home_part} << kSlotBits | record.binding.slot) << 32 | record.binding.serial;
+}
+
+HashImpl::HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, std::string name,
+                   const CatalogRecord& record)
+    : store_(std::move(store)),
+      arena_(std::move(arena)),
+      name_(std::move(name)),
+      kind_(record.kind),
+      encoded_schema_(record.schema),
+      bound_(pack(record)) {
+  if (!encoded_schema_.empty()) schema_ = Schema::decode(encoded_schema_);
+}
+
+HashImpl::Bound HashImpl::current_bound() const {
+  if (store_->closed()) throw Error(ErrorCode::kClosed, "the store is closed");
+  if (!name_.empty() && epoch_.load(std::memory_order_acquire) != Catalog(*arena_).epoch()) bind();
+  const std::uint64_t packed = bound_.load(std::memory_order_relaxed);
+  const auto place = static_cast<std::uint32_t>(packed >> 32);
+  return {{place & ((1U << kSlotBits) - 1), static_cast<std::uint32_t>(packed)}, place >> kSlotBits};
+}
+
+// Stores the epoch last: a thread that sees it sees the binding, and a stale one is caught by its serial.
+void HashImpl::bind() const {
+  Catalog catalog(*arena_);
+  const std::uint64_t epoch = catalog.epoch();
+  const auto record = catalog.find(name_);
+  if (!record) throw Error(ErrorCode::kClosed, "the collection '" + name_ + "' was dropped");
+  if (record->kind != kind_ || record->schema != encoded_schema_) {
+    throw Error(ErrorCode::kClosed,
+                "the collection '" + name_ + "' was replaced by one of another kind or schema: open it again");
+  }
+  bound_.store(pack(*record), std::memory_order_relaxed);
+  epoch_.store(epoch, std::memory_order_release);
+}
+
+}  // namespace kv

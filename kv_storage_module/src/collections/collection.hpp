@@ -1,0 +1,113 @@
+// What all handles to a collection share: finding its roots, and running sections and transactions on them.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "collections/catalog.hpp"
+#include "collections/roots.hpp"
+#include "index/key_hash.hpp"
+#include "kv_storage/schema.hpp"
+#include "kv_storage/store.hpp"
+#include "memory/arena.hpp"
+
+namespace kv {
+
+class HashImpl {
+ public:
+  HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, std::string name, const CatalogRecord& record);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
+  [[nodiscard]] const std::shared_ptr<Arena>& arena() const noexcept { return arena_; }
+  [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
+  [[nodiscard]] std::uint32_t part_count() const noexcept { return arena_->part_count(); }
+  [[nodiscard]] Part& part(std::uint32_t index) const noexcept { return arena_->part(index); }
+
+  [[nodiscard]] std::uint64_t hash(ByteView key) const noexcept { return hash_key(key, arena_->header().hash_seed); }
+  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept {
+    return arena_->part(part_of_hash(hash, part_count()));
+  }
+
+  // Runs section(root) in an optimistic section of `part`. The handle follows its name: if the collection was replaced
+  // (rename, load_csv) it is bound anew first. Throws Error{kClosed} if the store was closed or the name is gone.
+  template <class Section>
+  auto read(const Part& part, Section&& section) const {
+    return read_in([&](const Bound&) -> const Part& { return part; }, std::forward<Section>(section));
+  }
+  // The same in the one part that a schema collection lives in; section(part, root).
+  template <class Section>
+  auto read_home(Section&& section) const {
+    const Part* home = nullptr;
+    return read_in([&](const Bound& bound) -> const Part& { return *(home = &part(bound.home_part)); },
+                   [&](const CollectionRoot& root) { return section(*home, root); });
+  }
+
+  // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back.
+  template <class Step>
+  auto write(Part& part, Step&& step) const {
+    return write_in([&](const Bound&) -> Part& { return part; }, std::forward<Step>(step));
+  }
+  template <class Step>
+  auto write_home(Step&& step) const {
+    return write_in([&](const Bound& bound) -> Part& { return part(bound.home_part); }, std::forward<Step>(step));
+  }
+
+ private:
+  struct Bound {
+    Binding binding;
+    std::uint32_t home_part;
+  };
+
+  template <class Choose, class Section>
+  auto read_in(Choose&& choose, Section&& section) const {
+    for (;;) {
+      const Bound bound = current_bound();
+      const Part& part = choose(bound);
+      auto result = part.read([&] {
+        const CollectionRoot* root = find_root(part, bound.binding);
+        return root != nullptr ? std::optional(section(*root)) : std::nullopt;
+      });
+      if (result) return *std::move(result);
+      bind_again();
+    }
+  }
+  template <class Choose, class Step>
+  auto write_in(Choose&& choose, Step&& step) const {
+    for (;;) {
+      const Bound bound = current_bound();
+      Transaction txn(choose(bound));
+      CollectionRoot* const root = find_root(txn, bound.binding);
+      if (root != nullptr) {
+        if constexpr (std::is_invocable_v<Step, Transaction&, CollectionRoot&, Binding>) {
+          return step(txn, *root, bound.binding);
+        } else {
+          return step(txn, *root);
+        }
+      }
+      bind_again();
+    }
+  }
+
+  [[nodiscard]] Bound current_bound() const;
+  [[nodiscard]] static std::uint64_t pack(const CatalogRecord& record) noexcept;
+  void bind_again() const { epoch_.store(kUnbound, std::memory_order_relaxed); }
+  void bind() const;
+
+  static constexpr std::uint64_t kUnbound = ~std::uint64_t{0};
+
+  std::shared_ptr<Store> store_;
+  std::shared_ptr<Arena> arena_;
+  std::string name_;
+  CollectionKind kind_;
+  Schema schema_;
+  std::string encoded_schema_;
+  mutable std::atomic<std::uint64_t> epoch_{kUnbound};  // of the catalog when the name was last looked up
+  mutable std::atomic<std::uint64_t> bound_;            // home part, slot, serial, packed: read together
+};
+
+}  // namespace kv

@@ -1,0 +1,37 @@
+#include "collections/entries.hpp"
+
+#include <limits>
+
+#include "kv_storage/error.hpp"
+
+namespace kv {
+
+Ref make_entry(Transaction& txn, ByteView key, const Value& value) {
+  if (key.size() > kMaxKeyBytes) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a key of " + std::to_string(key.size()) + " bytes is longer than " + std::to_string(kMaxKeyBytes));
+  }
+  if (value.size() > std::numeric_limits<std::uint32_t>::max()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "a value of " + std::to_string(value.size()) + " bytes is longer than 4 GiB less one");
+  }
+  const EntryHeader header{kEntryKind, value.type, static_cast<std::uint16_t>(key.size()),
+                           static_cast<std::uint32_t>(value.size())};
+  const Ref entry = txn.allocate(header.total_bytes());
+  std::byte* const at = txn.fresh(entry);
+  store_relaxed<std::uint64_t>(at, header.encode());
+  copy_in(at + kEntryHeaderBytes, key.data(), key.size());
+  std::byte* const to = at + header.value_offset();
+  copy_in(to, value.data.data(), value.data.size());
+  copy_in(to + value.data.size(), value.trailer.data(), value.trailer.size());
+  return entry;
+}
+
+std::string entry_key(const Part& part, Ref entry) {
+  const std::byte* at = part.slice() + std::uint64_t{entry} * kGranule;
+  std::string key(EntryHeader::load(at).key_bytes, '\0');
+  copy_out(key.data(), at + kEntryHeaderBytes, key.size());
+  return key;
+}
+
+}  // namespace kv

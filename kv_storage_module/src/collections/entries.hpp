@@ -1,0 +1,25 @@
+// Making and reading entries (index/entry.hpp) whole.
+#pragma once
+
+#include <string>
+
+#include "index/entry.hpp"
+#include "kv_storage/value.hpp"
+#include "memory/transaction.hpp"
+
+namespace kv {
+
+// A new entry, private to the transaction. Throws Error{kOverCapacity}, Error{kInvalidArgument} (key or value too
+// long).
+[[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value);
+
+// Address of a live entry's value. Under the lock, under a pin, or for use in a section whose bounds were checked.
+[[nodiscard]] inline const std::byte* entry_value(const Part& part, Ref entry) noexcept {
+  const std::byte* at = part.slice() + std::uint64_t{entry} * kGranule;
+  return at + EntryHeader::load(at).value_offset();
+}
+
+// Key of a live entry. Under the lock.
+[[nodiscard]] std::string entry_key(const Part& part, Ref entry);
+
+}  // namespace kv

@@ -1,0 +1,333 @@
+#include "kv_storage/hash.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "collections/keyed.hpp"
+#include "collections/ranges.hpp"
+#include "collections/scanner.hpp"
+#include "index/lookaside.hpp"
+#include "memory/pins.hpp"
+
+namespace kv {
+
+// Fills a ValueBuffer; the one who may.
+struct ValueBufferWriter {
+  enum class Outcome : std::uint8_t { kAbsent, kCopied, kLarge };
+
+  // In a section: copies the value of `entry` if it is small.
+  static Outcome copy(const Part& part, Ref entry, ValueBuffer& out) noexcept {
+    if (entry == kNullRef) return Outcome::kAbsent;
+    const std::byte* at = part.at(entry, kEntryHeaderBytes);
+    const EntryHeader header = EntryHeader::load(at);
+    if (!ValueBuffer::fits_inline(header.type, header.value_bytes)) return Outcome::kLarge;
+    if (!part.contains(entry, header.total_bytes())) return Outcome::kAbsent;  // garbage: the section will run again
+    out.type_ = header.type;
+    out.size_ = header.value_bytes;
+    copy_out(out.inline_, at + header.value_offset(), header.value_bytes);
+    return Outcome::kCopied;
+  }
+
+  static void hold(Pin pin, ValueType type, ValueBuffer& out) noexcept {
+    out.type_ = type;
+    out.pin_ = std::move(pin);
+  }
+};
+
+namespace {
+
+using Outcome = ValueBufferWriter::Outcome;
+
+// Under the lock, inside a transaction that the caller commits.
+[[nodiscard]] Pin pin_entry(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry) {
+  const EntryHeader header = EntryHeader::load(txn.at(entry));
+  pins::pin(txn, entry, arena->slot());
+  const auto* value = reinterpret_cast<const char*>(txn.at(entry) + header.value_offset());
+  return {arena, txn.part().index(), entry, ByteView(value, header.value_bytes)};
+}
+
+// Reads a live entry into `out`, under the lock. A large value is pinned, by the transaction in progress.
+void load(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry, ValueBuffer& out) {
+  if (ValueBufferWriter::copy(txn.part(), entry, out) == Outcome::kCopied) return;
+  const ValueType type = EntryHeader::load(txn.at(entry)).type;
+  ValueBufferWriter::hold(pin_entry(txn, arena, entry), type, out);
+}
+
+[[nodiscard]] bool holds(const Part& part, Ref entry, const Value& value) noexcept {
+  const EntryHeader header = EntryHeader::load(part.at(entry, kEntryHeaderBytes));
+  if (header.type != value.type || header.value_bytes != value.size()) return false;
+  const std::byte* at = entry_value(part, entry);
+  return equal_bytes(at, value.data.data(), value.data.size()) &&
+         equal_bytes(at + value.data.size(), value.trailer.data(), value.trailer.size());
+}
+
+// One transaction: stores, publishes, frees what was there. True = the key was new.
+bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const Value& value) {
+  const Ref entry = make_entry(txn, key, value);
+  const Ref replaced = keyed::link(txn, root, hash, entry);
+  if (replaced != kNullRef) txn.free(replaced);
+  txn.commit();
+  keyed::remember(txn, root, hash, entry);
+  return replaced == kNullRef;
+}
+
+[[nodiscard]] std::int64_t read_int(const Part& part, Ref entry) noexcept {
+  std::int64_t value = 0;
+  copy_out(&value, entry_value(part, entry), sizeof value);
+  return value;
+}
+
+[[nodiscard]] Value int_value(const std::int64_t& value) noexcept {
+  return {ValueType::kInt, {reinterpret_cast<const char*>(&value), sizeof value}};
+}
+
+}  // namespace
+
+bool Hash::get(ByteView key, ValueBuffer& out) const {
+  out.pin_.release();
+  const std::uint64_t hash = impl_->hash(key);
+  const Part& part = impl_->part_of(hash);
+  const Outcome outcome = impl_->read(part, [&](const CollectionRoot& root) {
+    return ValueBufferWriter::copy(part, keyed::find(part, root, hash, key), out);
+  });
+  if (outcome != Outcome::kLarge) return outcome == Outcome::kCopied;
+  ValueType type{};
+  Pin found = pin(key, type);
+  if (!found) return false;
+  ValueBufferWriter::hold(std::move(found), type, out);
+  return true;
+}
+
+bool Hash::contains(ByteView key) const {
+  const std::uint64_t hash = impl_->hash(key);
+  const Part& part = impl_->part_of(hash);
+  return impl_->read(part, [&](const CollectionRoot& root) { return keyed::find(part, root, hash, key) != kNullRef; });
+}
+
+Pin Hash::pin(ByteView key, ValueType& type) const {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    if (entry == kNullRef) return Pin();
+    type = EntryHeader::load(txn.at(entry)).type;
+    Pin pin = pin_entry(txn, impl_->arena(), entry);
+    txn.commit();
+    return pin;
+  });
+}
+
+bool Hash::put(ByteView key, const Value& value) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash),
+                      [&](Transaction& txn, CollectionRoot& root) { return put_entry(txn, root, hash, key, value); });
+}
+
+bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present) {
+  present.pin_.release();
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    if (entry == kNullRef) return put_entry(txn, root, hash, key, value);
+    load(txn, impl_->arena(), entry, present);
+    txn.commit();
+    return false;
+  });
+}
+
+bool Hash::erase(ByteView key) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::unlink(txn, root, hash, key);
+    if (entry == kNullRef) return false;
+    txn.free(entry);
+    txn.commit();
+    return true;
+  });
+}
+
+bool Hash::take(ByteView key, ValueBuffer& out) {
+  out.pin_.release();
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::unlink(txn, root, hash, key);
+    if (entry == kNullRef) return false;
+    load(txn, impl_->arena(), entry, out);
+    txn.free(entry);  // pinned if it is large: then it stays until `out` lets go
+    txn.commit();
+    return true;
+  });
+}
+
+bool Hash::take_last(std::string& key, ValueBuffer& out) {
+  for (;;) {
+    Scan last = scan({}, false, true);
+    ScanPage page;
+    if (!last.next(page)) return false;
+    key = page.key(page.items.front());
+    if (take(key, out)) return true;  // else somebody took it first: ask again
+  }
+}
+
+std::int64_t Hash::increment(ByteView key, std::int64_t by) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    if (entry == kNullRef) return put_entry(txn, root, hash, key, int_value(by)), by;
+    if (EntryHeader::load(txn.at(entry)).type != ValueType::kInt) {
+      throw Error(ErrorCode::kTypeMismatch,
+                  "incr needs an int of at most 64 bits, and the value under this key is none");
+    }
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(read_int(txn.part(), entry), by, &sum)) {
+      throw Error(ErrorCode::kOverflow, "incr would leave the range of a signed 64-bit integer");
+    }
+    if (txn.control().pins.records != 0 && pins::pinned(txn, entry)) {
+      put_entry(txn, root, hash, key, int_value(sum));  // somebody looks at the old one
+    } else {
+      txn.write(const_cast<std::byte*>(entry_value(txn.part(), entry)), &sum, sizeof sum);
+      txn.commit();
+    }
+    return sum;
+  });
+}
+
+bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, const std::optional<Value>& wanted) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    const bool as_expected =
+        entry == kNullRef ? !expected.has_value() : expected.has_value() && holds(txn.part(), entry, *expected);
+    if (!as_expected) return false;
+    if (wanted) {
+      put_entry(txn, root, hash, key, *wanted);
+    } else if (entry != kNullRef) {
+      txn.free(keyed::unlink(txn, root, hash, key));
+      txn.commit();
+    }
+    return true;
+  });
+}
+
+namespace {
+
+// Keys are read in groups: their hashes first, then all table lines, then all entries are on their way from memory
+// before the first is looked at.
+constexpr std::size_t kGroup = 32;
+constexpr std::size_t kGroupBytes = 16 * 1024;
+
+// Header and key, and the start of a value behind a short key.
+void prefetch_entry(const Part& part, Ref entry) noexcept {
+  const std::byte* at = part.at(entry, 2 * Lookaside::kBucketBytes);
+  __builtin_prefetch(at);
+  __builtin_prefetch(at + Lookaside::kBucketBytes);
+}
+
+struct GroupMember {
+  std::uint64_t hash;
+  Outcome outcome;
+  ValueType type;
+  std::uint32_t offset;
+  std::uint32_t size;
+};
+
+}  // namespace
+
+void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, Large large) const {
+  char values[kGroupBytes];
+  GroupMember members[kGroup];
+  for (std::size_t first = 0; first < keys.size(); first += kGroup) {
+    const std::span<const ByteView> group = keys.subspan(first, std::min(kGroup, keys.size() - first));
+    for (std::size_t i = 0; i < group.size(); ++i) members[i] = {impl_->hash(group[i]), Outcome::kAbsent, {}, 0, 0};
+    for (std::uint32_t p = 0; p < impl_->part_count(); ++p) {
+      const Part& part = impl_->part(p);
+      const auto in_part = [&](std::size_t i) { return &impl_->part_of(members[i].hash) == &part; };
+      static_cast<void>(impl_->read(part, [&](const CollectionRoot& root) {
+        const Lookaside table(part, load32(&root.lookaside));
+        for (std::size_t i = 0; i < group.size(); ++i) {
+          if (in_part(i)) table.prefetch(members[i].hash);
+        }
+        for (std::size_t i = 0; i < group.size(); ++i) {
+          if (in_part(i)) prefetch_entry(part, table.candidate(members[i].hash));
+        }
+        // Values of parts read before lie in front; a section that runs again starts behind them again.
+        std::size_t used = 0;
+        for (std::size_t i = 0; i < group.size(); ++i) {
+          if (!in_part(i)) used = std::max<std::size_t>(used, members[i].offset + members[i].size);
+        }
+        for (std::size_t i = 0; i < group.size(); ++i) {
+          if (!in_part(i)) continue;
+          GroupMember& member = members[i];
+          member = {member.hash, Outcome::kAbsent, {}, 0, 0};
+          const Ref entry = keyed::find(part, root, member.hash, group[i]);
+          if (entry == kNullRef) continue;
+          const std::byte* at = part.at(entry, kEntryHeaderBytes);
+          const EntryHeader header = EntryHeader::load(at);
+          if (!ValueBuffer::fits_inline(header.type, header.value_bytes) || header.value_bytes > kGroupBytes - used ||
+              !part.contains(entry, header.total_bytes())) {
+            member.outcome = Outcome::kLarge;
+            continue;
+          }
+          copy_out(values + used, at + header.value_offset(), header.value_bytes);
+          member = {member.hash, Outcome::kCopied, header.type, static_cast<std::uint32_t>(used), header.value_bytes};
+          used += header.value_bytes;
+        }
+        return true;
+      }));
+    }
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const GroupMember& member = members[i];
+      if (member.outcome == Outcome::kCopied) {
+        found(context, first + i, member.type, {values + member.offset, member.size});
+      } else if (member.outcome == Outcome::kLarge) {
+        large(context, first + i);
+      }
+    }
+  }
+}
+
+std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Value> values) {
+  std::uint64_t added = 0;
+  for (std::size_t first = 0; first < keys.size(); first += kGroup) {
+    const std::size_t count = std::min(kGroup, keys.size() - first);
+    std::uint64_t hashes[kGroup];
+    for (std::size_t i = 0; i < count; ++i) hashes[i] = impl_->hash(keys[first + i]);
+    // One lock for a run of keys in the same part; each key is a transaction step of its own.
+    for (std::size_t i = 0; i < count;) {
+      Part& part = impl_->part_of(hashes[i]);
+      std::size_t end = i + 1;
+      while (end < count && &impl_->part_of(hashes[end]) == &part) ++end;
+      added += impl_->write(part, [&](Transaction& txn, CollectionRoot& root) {
+        std::uint64_t fresh = 0;
+        for (std::size_t k = i; k < end; ++k) {
+          fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k]) ? 1 : 0;
+        }
+        return fresh;
+      });
+      i = end;
+    }
+  }
+  return added;
+}
+
+std::uint64_t Hash::size() const {
+  std::uint64_t entries = 0;
+  for (std::uint32_t p = 0; p < impl_->part_count(); ++p) {
+    entries += impl_->read(impl_->part(p), [](const CollectionRoot& root) { return load64(&root.entries); });
+  }
+  return entries;
+}
+
+Scan Hash::scan(KeyRange range, bool with_values, bool reverse) const {
+  return Scan(std::make_unique<ScanImpl>(impl_, std::move(range), with_values, reverse));
+}
+
+std::uint64_t Hash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }
+
+std::uint64_t Hash::erase_range(const KeyRange& range) { return ranges::erase(*this, scan(range, false)); }
+
+void Hash::clear() { ranges::clear(*impl_); }
+
+const std::string& Hash::name() const noexcept { return impl_->name(); }
+std::shared_ptr<Store> Hash::store() const { return impl_->store(); }
+
+}  // namespace kv

@@ -1,0 +1,180 @@
+#include <algorithm>
+
+#include "collections/categories.hpp"
+#include "collections/keyed.hpp"
+#include "collections/ranges.hpp"
+#include "collections/records.hpp"
+#include "collections/scanner.hpp"
+#include "kv_storage/hash.hpp"
+#include "memory/pins.hpp"
+
+namespace kv {
+namespace {
+
+// In a section, or under the lock: copies the record of `entry`; false = no entry (or garbage).
+bool copy_record(const Part& part, Ref entry, std::uint32_t bytes, void* out) noexcept {
+  if (entry == kNullRef) return false;
+  const Ref record = record_of_entry(part, entry).record;
+  if (record == kNullRef || !part.contains(record, bytes)) return false;
+  copy_out(out, part.slice() + std::uint64_t{record} * kGranule, bytes);
+  return true;
+}
+
+// One transaction: a new record in a new slot, or the old one overwritten in place (slabs() is a live view; get
+// copies).
+bool put_record(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record) {
+  const Ref present = keyed::find(txn.part(), root, hash, key);
+  if (present != kNullRef) {
+    txn.write(record_of_entry(txn.part(), present).record, 0, record, root.record_bytes);
+    txn.commit();
+    return false;
+  }
+  const RecordRef at = slabs::allocate(txn, root);
+  copy_in(txn.fresh(at.record), record, root.record_bytes);
+  const Ref entry = make_entry(txn, key, record_value(at));
+  static_cast<void>(keyed::link(txn, root, hash, entry));
+  txn.commit();
+  keyed::remember(txn, root, hash, entry);
+  return true;
+}
+
+bool erase_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key) {
+  const Ref entry = keyed::unlink(txn, root, hash, key);
+  if (entry == kNullRef) return false;
+  slabs::free(txn, root, record_of_entry(txn.part(), entry));
+  txn.free(entry);
+  txn.commit();
+  return true;
+}
+
+}  // namespace
+
+bool RecordHash::get(ByteView key, void* record) const {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->read_home([&](const Part& part, const CollectionRoot& root) {
+    return copy_record(part, keyed::find(part, root, hash, key), schema().record_bytes(), record);
+  });
+}
+
+bool RecordHash::contains(ByteView key) const {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->read_home(
+      [&](const Part& part, const CollectionRoot& root) { return keyed::find(part, root, hash, key) != kNullRef; });
+}
+
+bool RecordHash::put(ByteView key, const void* record) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return put_record(txn, root, hash, key, record); });
+}
+
+bool RecordHash::erase(ByteView key) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) { return erase_entry(txn, root, hash, key); });
+}
+
+bool RecordHash::take(ByteView key, void* record) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    return copy_record(txn.part(), entry, root.record_bytes, record) && erase_entry(txn, root, hash, key);
+  });
+}
+
+bool RecordHash::take_last(std::string& key, void* record) {
+  for (;;) {
+    Scan last = scan({}, false, true);
+    ScanPage page;
+    if (!last.next(page)) return false;
+    key = page.key(page.items.front());
+    if (take(key, record)) return true;  // else somebody took it first: ask again
+  }
+}
+
+bool RecordHash::set_fields(ByteView key, std::span<const Field> fields) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    if (entry == kNullRef) return false;
+    const Ref record = record_of_entry(txn.part(), entry).record;
+    for (const Field& field : fields) txn.write(record, field.offset, field.value, field.bytes);
+    txn.commit();
+    return true;
+  });
+}
+
+std::uint64_t RecordHash::size() const {
+  return impl_->read_home([](const Part&, const CollectionRoot& root) { return load64(&root.entries); });
+}
+
+Scan RecordHash::scan(KeyRange range, bool with_values, bool reverse) const {
+  return Scan(std::make_unique<ScanImpl>(impl_, std::move(range), with_values, reverse));
+}
+
+std::uint64_t RecordHash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }
+
+std::uint64_t RecordHash::erase_range(const KeyRange& range) { return ranges::erase(*this, scan(range, false)); }
+
+void RecordHash::clear() { ranges::clear(*impl_); }
+
+void RecordHash::gather(const KeyRange& range, std::uint32_t offset, std::uint32_t bytes,
+                        std::vector<char>& out) const {
+  Scan rows = scan(range, true);
+  ScanPage page;
+  while (rows.next(page)) {
+    const std::size_t before = out.size();
+    out.resize(before + page.items.size() * bytes);
+    char* to = out.data() + before;
+    for (const ScanPage::Item& item : page.items) {
+      std::memcpy(to, page.value(item).data() + offset, bytes);
+      to += bytes;
+    }
+  }
+}
+
+std::vector<RecordHash::Slab> RecordHash::slabs() const {
+  const Part* part = nullptr;
+  const std::vector<Ref> pinned = impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    part = &txn.part();
+    std::vector<Ref> all = slabs::all(*part, root);
+    for (const Ref slab : all) pins::pin(txn, slab, impl_->arena()->slot());
+    txn.commit();
+    return all;
+  });
+  // The handles are made outside of the lock: one that goes away takes it.
+  std::vector<Slab> found;
+  for (const Ref ref : pinned) {
+    const SlabHeader& header = slabs::header(*part, ref);
+    const auto* base = reinterpret_cast<const char*>(&header);
+    const ByteView records(base + header.records_offset, std::size_t{header.slots} * header.record_bytes);
+    const ByteView used(reinterpret_cast<const char*>(slabs::used_bitmap(header)), header.bitmap_words() * 8);
+    found.push_back({Pin(impl_->arena(), part->index(), ref, records), records, used, header.slots});
+  }
+  return found;
+}
+
+const Schema& RecordHash::schema() const noexcept { return impl_->schema(); }
+
+std::uint32_t RecordHash::category_code(std::size_t column, ByteView text) {
+  const std::uint64_t missing = (std::uint64_t{1} << (8 * schema().columns().at(column).bytes)) - 1;
+  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    const std::uint32_t code = categories::code(txn, root, column, schema().columns().size(), text, missing);
+    txn.commit();
+    return code;
+  });
+}
+
+std::optional<std::uint32_t> RecordHash::find_category(std::size_t column, ByteView text) const {
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return categories::find(txn.part(), root, column, text); });
+}
+
+std::vector<std::string> RecordHash::categories(std::size_t column) const {
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return categories::texts(txn.part(), root, column); });
+}
+
+const std::string& RecordHash::name() const noexcept { return impl_->name(); }
+std::shared_ptr<Store> RecordHash::store() const { return impl_->store(); }
+
+}  // namespace kv

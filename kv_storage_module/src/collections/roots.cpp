@@ -1,0 +1,142 @@
+#include "collections/roots.hpp"
+
+#include <algorithm>
+
+#include "collections/categories.hpp"
+#include "collections/slabs.hpp"
+#include "index/cursor.hpp"
+#include "index/key_index.hpp"
+#include "index/lookaside.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::uint32_t kFirstCapacity = 16;
+constexpr std::size_t kStepRoom = 1024;  // left in the journal when a step of several erasures ends
+
+// PartControl::directory: this header, then Ref[capacity].
+struct Directory {
+  std::uint64_t capacity;
+  [[nodiscard]] const std::byte* slot(std::uint32_t index) const noexcept {
+    return reinterpret_cast<const std::byte*>(this + 1) + index * sizeof(Ref);
+  }
+};
+
+// The root in `slot`, whatever its serial; null if the slot is empty. Safe in a section.
+[[nodiscard]] Ref root_in_slot(const Part& part, std::uint32_t slot) noexcept {
+  const Ref directory = load32(&part.control().directory);
+  const auto* header = reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)));
+  if (slot >= load64(&header->capacity)) return kNullRef;
+  if (!part.contains(directory, sizeof(Directory) + (slot + std::uint64_t{1}) * sizeof(Ref))) return kNullRef;
+  return load32(header->slot(slot));
+}
+
+void grow_directory(Transaction& txn, std::uint32_t slot) {
+  const Ref old_block = txn.control().directory;
+  const auto* old_directory = reinterpret_cast<const Directory*>(txn.part().at(old_block, sizeof(Directory)));
+  const std::uint64_t old_capacity = old_block == kNullRef ? 0 : old_directory->capacity;
+  const std::uint64_t capacity = std::max({std::uint64_t{kFirstCapacity}, 2 * old_capacity, std::uint64_t{slot} + 1});
+  const Ref block = txn.allocate(sizeof(Directory) + capacity * sizeof(Ref));
+  auto* const directory = reinterpret_cast<Directory*>(txn.fresh(block));
+  store_relaxed<std::uint64_t>(&directory->capacity, capacity);
+  for (std::uint32_t i = 0; i < capacity; ++i) {
+    store_relaxed<Ref>(const_cast<std::byte*>(directory->slot(i)),
+                       i < old_capacity ? load32(old_directory->slot(i)) : kNullRef);
+  }
+  txn.store32(&txn.control().directory, block);
+  if (old_block != kNullRef) txn.free(old_block);
+}
+
+void set_slot(Transaction& txn, std::uint32_t slot, Ref root) {
+  const auto* directory = reinterpret_cast<const Directory*>(txn.at(txn.control().directory));
+  txn.store32(const_cast<std::byte*>(directory->slot(slot)), root);
+}
+
+[[nodiscard]] Ref new_root(Transaction& txn, std::uint32_t serial, std::uint32_t kind, std::uint32_t record_bytes) {
+  const Ref block = txn.allocate(sizeof(CollectionRoot));
+  CollectionRoot root{};
+  root.serial = serial;
+  root.kind = kind;
+  root.record_bytes = record_bytes;
+  copy_in(txn.fresh(block), &root, sizeof root);
+  return block;
+}
+
+// Frees the smallest keys of a detached index: what is left is an index still.
+void free_entries(Transaction& txn, CollectionRoot& root) {
+  Cursor cursor(std::nullopt, std::nullopt, nullptr, false);
+  for (const Ref entry : cursor.collect(txn.part(), root.index)) {
+    static_cast<void>(erase(txn, &root.index, key_of(txn.part(), entry)));
+    txn.free(entry);
+    if (txn.journal_room() < kStepRoom) txn.commit();
+  }
+}
+
+}  // namespace
+
+const CollectionRoot* find_root(const Part& part, Binding binding) noexcept {
+  const Ref ref = root_in_slot(part, binding.slot);
+  if (ref == kNullRef) return nullptr;
+  const auto* root = reinterpret_cast<const CollectionRoot*>(part.at(ref, sizeof(CollectionRoot)));
+  return load32(&root->serial) == binding.serial ? root : nullptr;
+}
+
+CollectionRoot* find_root(Transaction& txn, Binding binding) noexcept {
+  return const_cast<CollectionRoot*>(find_root(static_cast<const Part&>(txn.part()), binding));
+}
+
+void for_each_root(const Part& part, const std::function<void(Ref, const CollectionRoot&)>& visit) {
+  const Ref directory = part.control().directory;
+  if (directory == kNullRef) return;
+  const std::uint64_t capacity = reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)))->capacity;
+  for (std::uint32_t slot = 0; slot < capacity; ++slot) {
+    const Ref ref = root_in_slot(part, slot);
+    if (ref != kNullRef) visit(ref, *reinterpret_cast<const CollectionRoot*>(part.at(ref, sizeof(CollectionRoot))));
+  }
+}
+
+std::uint32_t first_free_slot(const Part& part) noexcept {
+  std::uint32_t slot = 0;
+  while (root_in_slot(part, slot) != kNullRef) ++slot;
+  return slot;
+}
+
+void make_root(Transaction& txn, Binding binding, CollectionKind kind, std::uint32_t record_bytes) {
+  if (find_root(txn, binding) != nullptr) return;
+  const auto* directory = reinterpret_cast<const Directory*>(txn.part().at(txn.control().directory, sizeof(Directory)));
+  if (txn.control().directory == kNullRef || binding.slot >= directory->capacity) grow_directory(txn, binding.slot);
+  set_slot(txn, binding.slot, new_root(txn, binding.serial, static_cast<std::uint32_t>(kind), record_bytes));
+}
+
+void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
+  CollectionRoot* const root = find_root(txn, binding);
+  if (root == nullptr) return;
+  const Ref block = root_in_slot(txn.part(), binding.slot);
+  set_slot(txn, binding.slot, keep_empty ? new_root(txn, root->serial, root->kind, root->record_bytes) : kNullRef);
+  txn.store32(&root->next_trash, txn.control().trash);
+  txn.store32(&txn.control().trash, block);
+}
+
+bool empty_trash_step(Transaction& txn) {
+  const Ref block = txn.control().trash;
+  if (block == kNullRef) return false;
+  CollectionRoot& root = *reinterpret_cast<CollectionRoot*>(txn.fresh(block));
+  if (root.lookaside != kNullRef) free_lookaside(txn, &root.lookaside);
+  if (root.index != kNullRef) {
+    free_entries(txn, root);
+  } else if (!slabs::free_one(txn, root) && !categories::free_some(txn, root)) {
+    txn.store32(&txn.control().trash, root.next_trash);
+    txn.free(block);
+  }
+  txn.commit();
+  return true;
+}
+
+void empty_trash(Part& part) {
+  for (;;) {
+    Transaction txn(part);
+    if (!empty_trash_step(txn)) return;
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,240 @@
+#include "store/csv_loader.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "collections/categories.hpp"
+#include "collections/collection.hpp"
+#include "collections/entries.hpp"
+#include "collections/records.hpp"
+#include "collections/slabs.hpp"
+#include "csv/csv_file.hpp"
+#include "csv/workers.hpp"
+#include "index/key_index.hpp"
+#include "index/lookaside.hpp"
+#include "store/key_sort.hpp"
+#include "store/store_impl.hpp"
+
+namespace kv {
+namespace {
+
+// Room left in the journal when a step of many insertions is committed.
+constexpr std::size_t kStepRoom = 1024;
+
+// A hidden collection, dropped unless it was published.
+class HiddenCollection {
+ public:
+  HiddenCollection(Catalog& catalog, Arena& arena, const Schema& schema) : catalog_(catalog) {
+    std::tie(name_, record_) = catalog.open_hidden(schema.encode());
+    part_ = &arena.part(record_.home_part);
+  }
+  HiddenCollection(const HiddenCollection&) = delete;
+  HiddenCollection& operator=(const HiddenCollection&) = delete;
+  ~HiddenCollection() {
+    if (name_.empty()) return;
+    const Part::PatientScope patient;
+    catalog_.drop(name_);
+  }
+
+  void publish(const std::string& name) {
+    catalog_.rename(name_, name, true);
+    name_.clear();
+  }
+
+  [[nodiscard]] Part& part() const noexcept { return *part_; }
+  // Nobody else knows this collection, so its root stays where it is.
+  [[nodiscard]] CollectionRoot& root(Transaction& txn) const { return *find_root(txn, record_.binding); }
+
+ private:
+  Catalog& catalog_;
+  std::string name_;
+  CatalogRecord record_;
+  Part* part_ = nullptr;
+};
+
+class Loader {
+ public:
+  Loader(Store& store, const CsvOptions& options)
+      : options_(options),
+        file_(options),
+        arena_(*store.impl().arena),
+        catalog_(store.impl().catalog),
+        workers_(options.threads) {
+    Catalog::check_name(options.into);
+  }
+
+  CsvReport run(const CsvProgress& progress) {
+    const auto start = std::chrono::steady_clock::now();
+    CsvReport report;
+    file_.infer(progress);
+    HiddenCollection target(catalog_, arena_, file_.schema());
+    add_categories(target);
+    reserve_rows(target);
+    report.filtered = read_rows(target, progress);
+    sort();
+    report.rows = build_index(target);
+    report.duplicates = dropped_rows_.size();
+    free_rest(target);
+    target.publish(options_.into);
+    report.bytes = file_.bytes();
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report.schema = file_.schema();
+    return report;
+  }
+
+ private:
+  struct ThreadRows {
+    std::vector<RowKey> keys;
+    std::deque<std::string> key_bytes;  // what they point into
+  };
+
+  void add_categories(const HiddenCollection& target) {
+    const auto& columns = file_.schema().columns();
+    for (std::size_t column = 0; column < columns.size(); ++column) {
+      const std::uint64_t missing = (std::uint64_t{1} << (8 * columns[column].bytes)) - 1;
+      for (const std::string& text : file_.categories()[column]) {
+        Transaction txn(target.part());
+        static_cast<void>(categories::code(txn, target.root(txn), column, columns.size(), text, missing));
+        txn.commit();
+      }
+    }
+  }
+
+  // One slab for all rows of the file. Filled without the lock: nobody else knows it.
+  void reserve_rows(const HiddenCollection& target) {
+    reserved_ = file_.rows();
+    lines_.resize(reserved_);
+    if (reserved_ == 0) return;
+    if (reserved_ > std::numeric_limits<std::uint32_t>::max()) {
+      throw Error(ErrorCode::kOverCapacity, "'" + options_.path + "' has more than 4 billion rows");
+    }
+    Transaction txn(target.part());
+    first_ = slabs::reserve(txn, target.root(txn), static_cast<std::uint32_t>(reserved_));
+    txn.commit();
+  }
+
+  [[nodiscard]] RecordRef record_at(std::uint32_t row) const noexcept {
+    return {Part::offset_ref(first_.record, std::size_t{row} * file_.schema().record_bytes()), first_.slab};
+  }
+
+  std::uint64_t read_rows(const HiddenCollection& target, const CsvProgress& progress) {
+    threads_.resize(file_.threads());
+    std::atomic<std::uint32_t> next_row{0};
+    std::byte* const records = target.part().slice() + std::uint64_t{first_.record} * kGranule;
+    const std::uint64_t filtered = file_.parse(
+        [&](unsigned thread, csv::CsvBatch&& batch) {
+          const std::uint32_t first = next_row.fetch_add(static_cast<std::uint32_t>(batch.rows));
+          copy_in(records + std::size_t{first} * batch.record_bytes, batch.records.data(),
+                  batch.rows * batch.record_bytes);
+          ThreadRows& mine = threads_[thread];
+          const char* const bytes = mine.key_bytes.emplace_back(std::move(batch.keys)).data();
+          std::uint32_t begin = 0;
+          for (std::uint32_t i = 0; i < batch.rows; ++i) {
+            mine.keys.push_back({bytes + begin, batch.key_ends[i] - begin, first + i});
+            lines_[first + i] = batch.lines[i];
+            begin = batch.key_ends[i];
+          }
+        },
+        progress);
+    rows_ = next_row.load();
+    return filtered;
+  }
+
+  void sort() {
+    workers_.run(threads_.size(), {}, [&](unsigned, std::size_t i, const csv::Stop&) { sort_keys(threads_[i].keys); });
+  }
+
+  [[nodiscard]] Error duplicate(const RowKey& a, const RowKey& b) const {
+    const auto [first, second] = std::minmax(lines_[a.row], lines_[b.row]);
+    return Error::at(options_.path, second, 0,
+                     "the key '" + std::string(a.view()) + "' stands already in line " + std::to_string(first) +
+                         "; set on_duplicate to 'first' or 'last', or make the key longer");
+  }
+
+  // Of the rows with one key, the one to keep.
+  [[nodiscard]] RowKey settle(const RowKey& a, const RowKey& b) {
+    if (options_.on_duplicate == OnDuplicate::kError) throw duplicate(a, b);
+    const bool a_first = lines_[a.row] < lines_[b.row];
+    const bool keep_a = a_first == (options_.on_duplicate == OnDuplicate::kFirst);
+    dropped_rows_.push_back(keep_a ? b.row : a.row);
+    return keep_a ? a : b;
+  }
+
+  // Keys come in ascending order, so each insertion finds its path in the cache; many make one transaction.
+  std::uint64_t build_index(const HiddenCollection& target) {
+    std::vector<std::span<const RowKey>> runs;
+    for (const ThreadRows& rows : threads_) runs.emplace_back(rows.keys);
+    RunMerger merged(std::move(runs));
+    Transaction txn(target.part());
+    CollectionRoot& root = target.root(txn);
+    resize_lookaside(txn, &root.lookaside, rows_);
+    std::uint64_t inserted = 0;
+    const RowKey* next = merged.next();
+    while (next != nullptr) {
+      RowKey row = *next;
+      while ((next = merged.next()) != nullptr && next->view() == row.view()) row = settle(row, *next);
+      insert_row(txn, root, row);
+      ++inserted;
+      if (txn.journal_room() < kStepRoom || next == nullptr) commit_step(txn, root, inserted);
+    }
+    return inserted;
+  }
+
+  void insert_row(Transaction& txn, CollectionRoot& root, const RowKey& row) {
+    const Ref entry = make_entry(txn, row.view(), record_value(record_at(row.row)));
+    static_cast<void>(insert(txn, &root.index, entry));
+    const std::uint64_t hash = hash_key(row.view(), arena_.header().hash_seed);
+    Lookaside(txn.part(), root.lookaside).prefetch(hash);
+    uncommitted_.push_back({hash, entry});
+  }
+
+  void commit_step(Transaction& txn, CollectionRoot& root, std::uint64_t inserted) {
+    txn.store64(&root.entries, inserted);
+    txn.commit();
+    const Lookaside table(txn.part(), root.lookaside);
+    for (const auto& [hash, entry] : uncommitted_) table.insert(hash, entry);
+    uncommitted_.clear();
+  }
+
+  // The slots of rows that were filtered or dropped, from the last one down.
+  void free_rest(const HiddenCollection& target) {
+    Transaction txn(target.part());
+    CollectionRoot& root = target.root(txn);
+    const auto free_row = [&](std::uint32_t row) {
+      slabs::free(txn, root, record_at(row));
+      if (txn.journal_room() < kStepRoom) txn.commit();
+    };
+    for (const std::uint32_t row : dropped_rows_) free_row(row);
+    for (std::uint64_t row = rows_; row < reserved_; ++row) free_row(static_cast<std::uint32_t>(row));
+    txn.commit();
+  }
+
+  const CsvOptions& options_;
+  csv::CsvFile file_;
+  Arena& arena_;
+  Catalog& catalog_;
+  csv::Workers workers_;
+  RecordRef first_{};
+  std::uint64_t reserved_ = 0;
+  std::uint64_t rows_ = 0;
+  std::vector<std::uint64_t> lines_;  // by row
+  std::vector<ThreadRows> threads_;
+  std::vector<std::uint32_t> dropped_rows_;
+  struct Uncommitted {
+    std::uint64_t hash;
+    Ref entry;
+  };
+  std::vector<Uncommitted> uncommitted_;
+};
+
+}  // namespace
+
+CsvReport load_csv(Store& store, const CsvOptions& options, const CsvProgress& progress) {
+  return Loader(store, options).run(progress);
+}
+
+}  // namespace kv

@@ -1,0 +1,212 @@
+#include "kv_storage/store.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <mutex>
+
+#include "collections/catalog.hpp"
+#include "collections/collection.hpp"
+#include "memory/arena.hpp"
+#include "memory/pins.hpp"
+#include "store/csv_loader.hpp"
+#include "store/store_impl.hpp"
+#include "store/verify.hpp"
+
+namespace kv {
+namespace {
+
+constexpr const char* kAttachVariable = "KV_STORAGE_ATTACH";
+
+struct Address {
+  int pid;
+  int fd;
+  std::uint64_t id;
+};
+
+[[nodiscard]] Address parse_address(const std::string& text) {
+  Address address{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto number = [&](auto& value, int base, bool last) {
+    const auto [next, error] = std::from_chars(at, end, value, base);
+    if (error != std::errc() || (last ? next != end : next == end || *next != ':')) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "'" + text + "' is not the address of a store (<pid>:<descriptor>:<id>)");
+    }
+    at = next + (last ? 0 : 1);
+  };
+  number(address.pid, 10, false);
+  number(address.fd, 10, false);
+  number(address.id, 16, true);
+  return address;
+}
+
+// The root Hash: a root with serial 0 in slot 0 of every part, not in the catalog.
+void make_root_hash(Arena& arena) {
+  for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
+    Transaction txn(arena.part(i));
+    make_root(txn, kRootBinding, CollectionKind::kHash, 0);
+    txn.commit();
+  }
+}
+
+[[nodiscard]] std::string kind_name(CollectionKind kind) {
+  return kind == CollectionKind::kHash ? "a Hash" : "a Hash with a schema";
+}
+
+struct ProcessStore {
+  std::mutex mutex;
+  std::shared_ptr<Store> store;
+};
+
+// Never destroyed: Python objects that hold it may outlive any destructor of ours.
+ProcessStore& process() {
+  static auto* const instance = new ProcessStore;
+  return *instance;
+}
+
+}  // namespace
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+std::shared_ptr<Store> Store::create(const StoreOptions& options) {
+  auto arena = Arena::create({options.max_memory, options.parts});
+  make_root_hash(*arena);
+  return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(arena))));
+}
+
+std::shared_ptr<Store> Store::attach(const std::string& address) {
+  const Address parsed = parse_address(address);
+  auto arena = Arena::attach(parsed.pid, parsed.fd, parsed.id);
+  Catalog(*arena).drop_leftovers();
+  return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(arena))));
+}
+
+std::string Store::address() const {
+  const Arena& arena = *impl().arena;
+  char id[17];
+  *std::to_chars(id, id + 16, arena.header().id, 16).ptr = '\0';
+  return std::to_string(::getpid()) + ":" + std::to_string(arena.fd()) + ":" + id;
+}
+
+void Store::set_process_store(std::shared_ptr<Store> store) {
+  const std::lock_guard lock(process().mutex);
+  process().store = std::move(store);
+}
+
+std::shared_ptr<Store> Store::process_store() {
+  const std::lock_guard lock(process().mutex);
+  std::shared_ptr<Store>& store = process().store;
+  if (!store || store->closed()) {
+    const char* const address = std::getenv(kAttachVariable);
+    store = address != nullptr && *address != '\0' ? attach(address) : create();
+    // Children started by exec find this store, whichever process of the family made it.
+    ::setenv(kAttachVariable, store->address().c_str(), 1);
+  }
+  return store;
+}
+
+Store::Impl& Store::impl() const {
+  if (closed()) throw Error(ErrorCode::kClosed, "the store is closed");
+  return *impl_;
+}
+
+bool Store::closed() const noexcept { return impl_->closed.load(std::memory_order_relaxed); }
+void Store::close() noexcept { impl_->closed.store(true, std::memory_order_relaxed); }
+
+Hash Store::root() {
+  CatalogRecord record;
+  record.binding = kRootBinding;
+  return Hash(std::make_shared<HashImpl>(shared_from_this(), impl().arena, std::string(), record));
+}
+
+Hash Store::hash(const std::string& name) {
+  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kHash, {});
+  if (record.kind != CollectionKind::kHash) {
+    throw Error(ErrorCode::kTypeMismatch, "the collection '" + name + "' is " + kind_name(record.kind));
+  }
+  return Hash(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
+}
+
+RecordHash Store::records(const std::string& name, const Schema& schema) {
+  const std::string encoded = schema.encode();
+  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kRecordHash, encoded);
+  if (record.kind != CollectionKind::kRecordHash || record.schema != encoded) {
+    throw Error(ErrorCode::kTypeMismatch,
+                "the collection '" + name + "' is " + kind_name(record.kind) +
+                    (record.kind == CollectionKind::kHash ? "" : " other than the one given"));
+  }
+  return RecordHash(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
+}
+
+std::optional<RecordHash> Store::find_records(const std::string& name) {
+  const auto record = impl().catalog.find(name);
+  if (!record || record->kind != CollectionKind::kRecordHash) return std::nullopt;
+  return RecordHash(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, *record));
+}
+
+std::optional<CollectionKind> Store::kind(const std::string& name) const {
+  const auto record = impl().catalog.find(name);
+  return record ? std::optional(record->kind) : std::nullopt;
+}
+
+std::vector<CollectionInfo> Store::collections() const {
+  std::vector<CollectionInfo> infos;
+  for (const auto& [name, record] : impl().catalog.all()) {
+    if (record.state != CollectionState::kReady) continue;
+    std::uint64_t entries = 0;
+    for (std::uint32_t i = 0; i < impl().arena->part_count(); ++i) {
+      const Part& part = impl().arena->part(i);
+      const Part::Lock lock(part);
+      const CollectionRoot* root = find_root(part, record.binding);
+      if (root != nullptr) entries += root->entries;
+    }
+    infos.push_back({name, record.kind, entries});
+  }
+  return infos;
+}
+
+bool Store::drop(const std::string& name) {
+  Catalog::check_name(name);
+  return impl().catalog.drop(name);
+}
+
+void Store::rename(const std::string& from, const std::string& to, bool replace) {
+  Catalog::check_name(from);
+  Catalog::check_name(to);
+  if (!impl().catalog.rename(from, to, replace)) {
+    throw Error(ErrorCode::kNotFound, "there is no collection '" + from + "'");
+  }
+}
+
+CsvReport Store::load_csv(const CsvOptions& options, const CsvProgress& progress) {
+  return kv::load_csv(*this, options, progress);
+}
+
+StoreStats Store::stats() const {
+  Arena& arena = *impl().arena;
+  arena.reap_dead_slots();
+  StoreStats stats{};
+  stats.max_memory = arena.header().max_memory;
+  stats.collections = collections();
+  for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
+    const Part& part = arena.part(i);
+    const Part::Lock lock(part);
+    const PartControl& control = part.control();
+    if (const CollectionRoot* root = find_root(part, kRootBinding)) stats.keys += root->entries;
+    std::uint64_t pins = 0;
+    for (const pins::Record& record : pins::records(part)) pins += record.count;
+    stats.parts.push_back({control.allocator.used_bytes,
+                           control.allocator.committed_chunks * kChunkBytes + control.allocator.table_bytes,
+                           control.pins.pinned_bytes, pins, control.transactions, control.recoveries});
+  }
+  return stats;
+}
+
+std::vector<std::string> Store::verify() const { return verify_arena(*impl().arena); }
+
+}  // namespace kv

@@ -1,0 +1,201 @@
+#include "store/verify.hpp"
+
+#include <bit>
+#include <map>
+#include <set>
+#include <unordered_set>
+
+#include "collections/catalog.hpp"
+#include "collections/categories.hpp"
+#include "collections/records.hpp"
+#include "collections/roots.hpp"
+#include "collections/slabs.hpp"
+#include "index/key_hash.hpp"
+#include "index/lookaside.hpp"
+#include "index/node.hpp"
+#include "memory/allocator.hpp"
+#include "memory/pins.hpp"
+
+namespace kv {
+namespace {
+
+// Visits every node and entry of an index.
+template <class OnNode, class OnEntry>
+void walk_index(const Part& part, Ref ref, OnNode&& on_node, OnEntry&& on_entry) {
+  if (ref == kNullRef) return;
+  if (EntryHeader::load(part.at(ref, kEntryHeaderBytes)).kind == kEntryKind) return on_entry(ref);
+  on_node(ref);
+  const NodeView node(part, ref);
+  if (!node) return;
+  if (node.has_terminal()) on_entry(node.terminal());
+  ChildList children;
+  children.read(node);
+  for (unsigned i = 0; i < children.count; ++i) walk_index(part, children.refs[i], on_node, on_entry);
+}
+
+// One part, under its lock. Every block that the allocator has handed out must be claimed by exactly one structure.
+class PartVerifier {
+ public:
+  PartVerifier(Arena& arena, const Part& part, std::vector<std::string>& violations)
+      : arena_(arena), part_(part), violations_(violations) {}
+
+  void run() {
+    verify_allocator(
+        part_, [&](Ref ref, std::size_t bytes) { unclaimed_.emplace(ref, bytes); }, violations_);
+    const PartControl& control = part_.control();
+    if (control.directory != kNullRef) claim(control.directory, "the directory");
+    for_each_root(part_, [&](Ref block, const CollectionRoot& root) { verify_root(block, root); });
+    for (Ref block = control.trash; block != kNullRef;) {
+      const CollectionRoot& root = *reinterpret_cast<const CollectionRoot*>(part_.at(block, sizeof(CollectionRoot)));
+      verify_trash(block, root);
+      block = root.next_trash;
+    }
+    if (part_.index() == 0) verify_index_only(control.catalog, "the catalog");
+    verify_pins();
+    for (const auto& [ref, bytes] : unclaimed_) complain("a block of " + std::to_string(bytes) + " bytes is lost", ref);
+  }
+
+ private:
+  void complain(const std::string& what, Ref ref) {
+    violations_.push_back("part " + std::to_string(part_.index()) + " block " + std::to_string(ref) + ": " + what);
+  }
+
+  void claim(Ref ref, const char* what) {
+    if (unclaimed_.erase(ref) == 0) complain(std::string(what) + " is not a block in use, or is used twice", ref);
+  }
+
+  void verify_root(Ref block, const CollectionRoot& root) {
+    claim(block, "a collection's root");
+    std::unordered_set<Ref> entries;
+    std::uint64_t records = 0;
+    walk_index(
+        part_, root.index, [&](Ref node) { claim(node, "a node of an index"); },
+        [&](Ref entry) {
+          claim(entry, "an entry");
+          entries.insert(entry);
+          verify_home(entry, root);
+          if (root.record_bytes != 0) records += verify_record(entry, root) ? 1 : 0;
+        });
+    if (entries.size() != root.entries) {
+      complain("counts " + std::to_string(root.entries) + " entries but has " + std::to_string(entries.size()), block);
+    }
+    verify_lookaside(root, entries);
+    verify_slabs(root, records);
+    verify_categories(root);
+  }
+
+  // What waits to be freed may have lost its counts, but no block.
+  void verify_trash(Ref block, const CollectionRoot& root) {
+    claim(block, "a detached root");
+    verify_index_only(root.index, "a detached index");
+    for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
+    for (const Ref slab : slabs::all(part_, root)) claim(slab, "a slab");
+    verify_categories(root);
+  }
+
+  void verify_index_only(Ref index, const char* what) {
+    const auto claim_it = [&](Ref ref) { claim(ref, what); };
+    walk_index(part_, index, claim_it, claim_it);
+  }
+
+  [[nodiscard]] std::uint64_t hash_of(Ref entry) const {
+    return hash_key(entry_key(part_, entry), arena_.header().hash_seed);
+  }
+
+  void verify_home(Ref entry, const CollectionRoot& root) {
+    if (root.record_bytes == 0 && part_of_hash(hash_of(entry), arena_.part_count()) != part_.index()) {
+      complain("a key lies in the wrong part", entry);
+    }
+  }
+
+  void verify_lookaside(const CollectionRoot& root, const std::unordered_set<Ref>& entries) {
+    for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
+    Lookaside(part_, root.lookaside).for_each([&](std::uint32_t tag, Ref entry) {
+      if (!entries.contains(entry)) {
+        complain("the look-aside leads to what is no entry of this collection", entry);
+      } else if (tag != tag_of_hash(hash_of(entry))) {
+        complain("the look-aside has a wrong tag", entry);
+      }
+    });
+  }
+
+  // True if the record is a used slot of its slab.
+  bool verify_record(Ref entry, const CollectionRoot& root) {
+    const RecordRef at = record_of_entry(part_, entry);
+    const SlabHeader& slab = slabs::header(part_, at.slab);
+    const std::uint64_t offset = (std::uint64_t{at.record} - at.slab) * kGranule - slab.records_offset;
+    const std::uint64_t slot = offset / root.record_bytes;
+    const bool sound = offset % root.record_bytes == 0 && slot < slab.slots &&
+                       (slabs::used_bitmap(slab)[slot / 64] >> slot % 64 & 1) != 0 &&
+                       records_seen_.insert(at.record).second;
+    if (!sound) complain("an entry leads to what is no record of its own", entry);
+    return sound;
+  }
+
+  void verify_slabs(const CollectionRoot& root, std::uint64_t records) {
+    std::uint64_t used = 0;
+    std::set<Ref> open;
+    for (const Ref ref : slabs::all(part_, root)) {
+      claim(ref, "a slab");
+      const SlabHeader& slab = slabs::header(part_, ref);
+      std::uint64_t bits = 0;
+      for (std::size_t i = 0; i < slab.bitmap_words(); ++i) {
+        bits += static_cast<std::uint64_t>(std::popcount(slabs::used_bitmap(slab)[i]));
+      }
+      if (bits != slab.used) complain("a slab's bitmap and count differ", ref);
+      if (slab.taken != slab.used + slab.deferred)
+        complain("a slab's taken slots are not those used and deferred", ref);
+      if (slab.taken < slab.slots) open.insert(ref);
+      used += bits;
+    }
+    if (used != records)
+      complain("slabs hold " + std::to_string(used) + " records, the index " + std::to_string(records), root.slabs);
+    for (Ref ref = root.open_slabs; ref != kNullRef; ref = slabs::header(part_, ref).next_open) {
+      if (open.erase(ref) == 0) return complain("the list of open slabs holds one that is not", ref);
+    }
+    if (!open.empty()) complain("a slab with free slots is in no list", *open.begin());
+  }
+
+  void verify_categories(const CollectionRoot& root) {
+    if (root.categories == kNullRef) return;
+    claim(root.categories, "the dictionaries");
+    for (const categories::Dictionary& dictionary : categories::dictionaries(part_, root)) {
+      verify_index_only(dictionary.index, "a dictionary");
+      if (dictionary.entries != kNullRef) claim(dictionary.entries, "a dictionary's codes");
+    }
+  }
+
+  void verify_pins() {
+    const PinState& pins = part_.control().pins;
+    if (pins.table != kNullRef) claim(pins.table, "the table of pins");
+    std::uint64_t orphan_bytes = 0;
+    std::set<Ref> orphans;
+    const auto records = pins::records(part_);
+    for (const pins::Record& record : records) {
+      if (!record.orphan || !orphans.insert(record.block).second) continue;
+      orphan_bytes += allocated_bytes(part_, record.block);
+      claim(record.block, "a pinned block");
+    }
+    if (records.size() != pins.records) complain("the count of pins is wrong", pins.table);
+    if (orphan_bytes != pins.pinned_bytes) complain("the count of pinned bytes is wrong", pins.table);
+  }
+
+  Arena& arena_;
+  const Part& part_;
+  std::vector<std::string>& violations_;
+  std::map<Ref, std::size_t> unclaimed_;
+  std::unordered_set<Ref> records_seen_;
+};
+
+}  // namespace
+
+std::vector<std::string> verify_arena(Arena& arena) {
+  std::vector<std::string> violations;
+  for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
+    const Part::Lock lock(arena.part(i));
+    PartVerifier(arena, arena.part(i), violations).run();
+  }
+  return violations;
+}
+
+}  // namespace kv
