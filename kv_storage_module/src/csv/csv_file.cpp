@@ -189,10 +189,7 @@ void CsvFile::infer(const CsvProgress& progress) {
   Meter meter(0, bytes(), progress);
   const Tick tick = meter.tick();
   file.ranges = split_rows(file.source, file.rows, file.range_bytes, file.workers, tick);
-  const auto done = [&](const RowRange& range) {
-    MappedFile::release(range.begin, range.end);
-    meter.add(range.bytes(), 0);
-  };
+  const auto done = [&](const RowRange& range) { meter.add(range.bytes(), 0); };
   file.inferred = infer_columns({.source = file.source, .ranges = file.ranges, .missing = file.missing}, file.columns,
                                 file.workers, tick, done);
   file.key.bind_types(file.columns);
@@ -230,9 +227,8 @@ std::uint64_t CsvFile::parse(const BatchSink& sink, const CsvProgress& progress)
   Meter meter(bytes() / 2, bytes(), progress);
   file.workers.run(file.ranges.size(), meter.tick(), [&](unsigned thread, std::size_t index, const Stop& stop) {
     const RowRange& range = file.ranges[index];
-    MappedFile::prefetch(range.begin, range.end);
     const std::uint64_t rows = builders[thread].parse(range, index, stop);
-    MappedFile::release(range.begin, range.end);
+    MappedFile::release(range.begin, range.end);  // as records take up memory, the text gives it back
     meter.add(range.bytes(), rows);
   });
   file.check_unchanged();

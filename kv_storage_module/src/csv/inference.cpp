@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "csv/column_profile.hpp"
-#include "csv/mapped_file.hpp"
 
 namespace kv::csv {
 namespace {
@@ -41,7 +40,6 @@ std::uint64_t learn(const InferenceInput& input, const std::vector<FileColumn>& 
   std::vector<std::uint64_t> rows(input.ranges.size());
   workers.run(input.ranges.size(), tick, [&](unsigned thread, std::size_t index, const Stop& stop) {
     const RowRange& range = input.ranges[index];
-    MappedFile::prefetch(range.begin, range.end);
     rows[index] = learn_range(input, range, columns, learnt[thread], [&] { return stop(index); });
     done(range);
   });

@@ -35,25 +35,28 @@ class Tokenizer {
   // After next() returned nullptr: the first byte that breaks the rules, or nullptr.
   [[nodiscard]] const char* fault() const noexcept { return fault_; }
   // After next() returned nullptr without a fault: true if the last quoted field was never closed.
-  [[nodiscard]] bool unterminated() const noexcept { return in_quotes_ != 0; }
+  [[nodiscard]] bool unterminated() const noexcept { return state_.in_quotes != 0; }
+
+  // What the bytes before the next block say about it.
+  struct State {
+    std::uint64_t in_quotes = 0;      // all ones: it begins inside quotes
+    std::uint64_t after_end = 1;      // 1: the byte before it ended a field
+    std::uint64_t after_closing = 0;  // 1: the byte before it was a closing quote
+  };
 
  private:
   static constexpr std::size_t kWindowBytes = 4096;
 
   bool refill();
   void scan_window(const char* window_end);
-  [[nodiscard]] std::uint64_t field_ends(const Block& block, std::uint64_t valid, const char* at) noexcept;
-  void append(std::uint64_t bits, std::uint32_t offset) noexcept;
 
   Dialect dialect_;
   const char* cursor_;  // scanned up to here
   const char* end_;
   const char* window_;  // positions_ are relative to it
   const char* fault_ = nullptr;
-  std::uint64_t in_quotes_ = 0;      // all ones if cursor_ is inside quotes
-  std::uint64_t after_end_ = 1;      // 1 if the byte before cursor_ ended a field
-  std::uint64_t after_closing_ = 0;  // 1 if the byte before cursor_ was a closing quote
-  bool finished_;                    // no field is ended by the end of the text, or it was returned
+  State state_;
+  bool finished_;  // no field is ended by the end of the text, or it was returned
   std::size_t next_ = 0;
   std::size_t count_ = 0;
   std::unique_ptr<std::uint32_t[]> positions_;
