@@ -1,7 +1,5 @@
 #include "memory/pins.hpp"
 
-#include <algorithm>
-
 namespace kv::pins {
 namespace {
 
@@ -21,7 +19,7 @@ struct StoredRecord {
   return static_cast<std::uint32_t>((owner & ~kOrphanBit) >> 32);
 }
 
-// The table of one part: linear probing, deletion by shifting back (Knuth, TAOCP vol. 3, 6.4, algorithm R).
+// The table of one part: linear probing; a deletion moves records back (Knuth, TAOCP vol. 3, 6.4).
 class Table {
  public:
   explicit Table(Transaction& txn) noexcept : txn_(txn), state_(txn.control().pins) {}
@@ -66,14 +64,13 @@ class Table {
 
   void set_count(std::uint32_t index, std::uint64_t count) { txn_.store64(&at(index).count, count); }
 
+  // Fills the hole with the farthest record that may lie there, then the hole that this leaves. Equal homes are common
+  // (one block, many slots): shifting each of their records by one, as algorithm R does, could outgrow the journal.
   void erase(std::uint32_t hole) {
-    for (std::uint32_t i = next(hole); at(i).owner != 0; i = next(i)) {
-      const std::uint32_t from_home = (i - home(block_of(at(i).owner), state_.capacity)) & (state_.capacity - 1);
-      const std::uint32_t from_hole = (i - hole) & (state_.capacity - 1);
-      if (from_home < from_hole) continue;  // moving it would put it before its home
-      txn_.store64(&at(hole).owner, at(i).owner);
-      txn_.store64(&at(hole).count, at(i).count);
-      hole = i;
+    for (std::uint32_t from = farthest_for(hole); from != hole; from = farthest_for(hole)) {
+      txn_.store64(&at(hole).owner, at(from).owner);
+      txn_.store64(&at(hole).count, at(from).count);
+      hole = from;
     }
     txn_.store64(&at(hole).owner, 0);
     txn_.store64(&state_.records, state_.records - 1);
@@ -85,19 +82,37 @@ class Table {
   }
   [[nodiscard]] std::uint32_t next(std::uint32_t index) const noexcept { return (index + 1) & (state_.capacity - 1); }
 
+  // The last record after `hole`, up to the next empty one, that would not come before its home; `hole` if there is
+  // none.
+  [[nodiscard]] std::uint32_t farthest_for(std::uint32_t hole) const noexcept {
+    std::uint32_t farthest = hole;
+    for (std::uint32_t i = next(hole); at(i).owner != 0; i = next(i)) {
+      const std::uint32_t from_home = (i - home(block_of(at(i).owner), state_.capacity)) & (state_.capacity - 1);
+      const std::uint32_t from_hole = (i - hole) & (state_.capacity - 1);
+      if (from_home >= from_hole) farthest = i;
+    }
+    return farthest;
+  }
+
+  // Into memory that a reader with an old reference may still be loading.
+  static void store_fresh(StoredRecord& to, const StoredRecord& record) noexcept {
+    store_relaxed<std::uint64_t>(&to.owner, record.owner);
+    store_relaxed<std::uint64_t>(&to.count, record.count);
+  }
+
   void grow() {
     const Ref old_table = state_.table;
     const std::uint32_t old_capacity = state_.capacity;
     const std::uint32_t capacity = old_capacity == 0 ? kFirstCapacity : old_capacity * 2;
     const Ref table = txn_.allocate(capacity * sizeof(StoredRecord));
     auto* const records = reinterpret_cast<StoredRecord*>(txn_.fresh(table));
-    std::fill_n(records, capacity, StoredRecord{0, 0});
+    for (std::uint32_t i = 0; i < capacity; ++i) store_fresh(records[i], {0, 0});
     for (std::uint32_t i = 0; i < old_capacity; ++i) {
       const StoredRecord record = at(i);
       if (record.owner == 0) continue;
       std::uint32_t to = home(block_of(record.owner), capacity);
       while (records[to].owner != 0) to = (to + 1) & (capacity - 1);
-      records[to] = record;
+      store_fresh(records[to], record);
     }
     txn_.store32(&state_.table, table);
     txn_.store32(&state_.capacity, capacity);
@@ -108,7 +123,7 @@ class Table {
   PinState& state_;
 };
 
-// A step ends while a deletion's shifts still fit into the journal.
+// A step ends while the release of a record still fits into the journal.
 constexpr std::size_t kStepRoom = 1024;
 
 // The first record from `from` on that belongs to `slot`; capacity() if there is none.
@@ -159,12 +174,13 @@ void make_orphan(Transaction& txn, Ref block) {
 
 void release_slot(Transaction& txn, std::uint32_t slot) {
   Table table(txn);
-  for (std::uint32_t i = 0; (i = find_slot(table, i, slot)) < table.capacity();) {
-    release_record(txn, table, i);  // what it shifted back may lie at i now
-    if (txn.journal_room() < kStepRoom) txn.commit();
+  // A deletion may move a record of this slot from behind the end's wrap to before `i`: walk until there is none.
+  for (std::uint32_t i = find_slot(table, 0, slot); i < table.capacity(); i = find_slot(table, 0, slot)) {
+    for (; i < table.capacity(); i = find_slot(table, i, slot)) {
+      release_record(txn, table, i);  // what it moved back may lie at i now
+      if (txn.journal_room() < kStepRoom) txn.commit();
+    }
   }
-  // Shifting may have moved a record of this slot from the start of the table, past i, round the end: once more.
-  while (find_slot(table, 0, slot) < table.capacity()) release_record(txn, table, find_slot(table, 0, slot));
   txn.commit();
 }
 
@@ -177,9 +193,8 @@ void copy_slot(Transaction& txn, std::uint32_t from, std::uint32_t to) {
   for (const StoredRecord& record : copies) {
     const std::uint64_t orphan = record.owner & kOrphanBit;
     Table(txn).insert(owner_word(block_of(record.owner), to) | orphan, record.count);
-    if (txn.journal_room() < kStepRoom) txn.commit();
+    txn.commit();  // it may have freed the old table, which the next step must not fill anew before that is final
   }
-  txn.commit();
 }
 
 void double_counts(Transaction& txn, std::uint32_t slot) {

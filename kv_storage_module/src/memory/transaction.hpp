@@ -31,6 +31,7 @@ class Transaction {
   // Throws Error{kOverCapacity}; the transaction may then be rolled back or go on. O(1) for blocks up to 32 KiB.
   [[nodiscard]] Ref allocate(std::size_t bytes);
   // Gives a block back. If it is pinned it stays readable until its last pin goes. Its contents are not touched.
+  // A step frees last: memory freed in it may be handed out and filled anew, and a rollback would find it overwritten.
   void free(Ref block);
   // Size of a live block: at least what was asked for.
   [[nodiscard]] std::size_t block_bytes(Ref block) const noexcept;
