@@ -58,6 +58,7 @@ def compare(runner: Path, python: Path, tmp_path_factory: pytest.TempPathFactory
             text = text.replace(str(directory), "CWD").replace(str(program), "PYTHON")
             # pybind11's guard hands on why the interpreter cannot start, but not the C function that says so.
             text = re.sub(r"^Fatal Python error: [a-z_]+: ", "Fatal Python error: ", text)
+            text = text.replace("\nExtension modules: kv_storage (total: 1)\n", "")
             text = re.sub(r"\bin \d\.\d{3}s", "in TIME", text)
             return re.sub(r"\b0x[0-9a-f]{6,}", "ADDRESS", text)
 

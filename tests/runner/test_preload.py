@@ -20,7 +20,7 @@ CONFIGURATION = "[kv_storage]\ncsv = data.csv\n[csv]\nkey = {id}\n"
 DATA = "id,n\na,1\nb,2\n"
 LOADED = re.compile(r"loaded data\.csv: 2 rows in \d+\.\d s\n")
 SHOW = "from kv_storage import Storage; print([(k, v.asdict()) for k, v in Storage().hash('data').items()])"
-SHOWN = "[('a', {'id': 'a', 'n': 1}), ('b', {'id': 'b', 'n': 2})]\n"
+SHOWN = "[('a', {'n': 1}), ('b', {'n': 2})]\n"  # a text that is all of the key is not stored twice
 OPTION = "--native_configuration=cfg.ini"
 
 
@@ -122,11 +122,18 @@ def test_bad_csv_stops_with_file_and_line(
 
 
 def test_data_that_does_not_fit(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "cfg.ini").write_text(CONFIGURATION.replace("csv =", "max_memory = 1MiB\ncsv ="))
-    (tmp_path / "data.csv").write_text("id,n\n" + "".join(f"{i:0100},1\n" for i in range(20_000)))
+    (tmp_path / "cfg.ini").write_text(CONFIGURATION.replace("csv =", "max_memory = 8MiB\ncsv ="))
+    (tmp_path / "data.csv").write_text("id,n\n" + "".join(f"k{i:099},1\n" for i in range(100_000)))
     done = run(OPTION, "-c", "print('not run')")
     assert (done.code, done.out) == (71, "")
-    assert done.err.startswith("runner: ")
+    assert re.fullmatch(r"runner: loading \[csv\]: .*max_memory.*\n", done.err), done.err
+
+
+def test_store_that_is_too_small(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "cfg.ini").write_text("[kv_storage]\nmax_memory = 1MiB\n")
+    done = run(OPTION, "-c", "print('not run')")
+    assert (done.code, done.out) == (78, "")
+    assert re.fullmatch(r"runner: cannot make the store: max_memory = 1048576 is too small: .*\n", done.err)
 
 
 # --- progress
