@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -15,7 +18,7 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 
 using Oracle = std::map<std::string, std::string>;
 
-Value bytes_value(const std::string& text) { return {ValueType::kBytes, text}; }
+Value bytes_value(ByteView bytes) { return {ValueType::kBytes, bytes}; }
 
 std::optional<std::string> get(const Hash& hash, const std::string& key) {
   ValueBuffer buffer;
@@ -214,15 +217,15 @@ TEST_CASE("hash: a full store raises, keeps what it had, and goes on after a del
   auto store = Store::create({.max_memory = 8 * kMiB});
   Hash hash = store->root();
   Oracle oracle;
-  CHECK_THROWS_AS(
-      [&] {
-        for (int i = 0;; ++i) {
-          const std::string key = "key" + std::to_string(i), value(1000, static_cast<char>(i));
-          hash.put(key, bytes_value(value));
-          oracle[key] = value;
-        }
-      }(),
-      Error);
+  const auto fill = [&] {
+    for (int i = 0;; ++i) {
+      const std::string key = "key" + std::to_string(i);
+      const std::string value(1000, static_cast<char>(i));
+      hash.put(key, bytes_value(value));
+      oracle[key] = value;
+    }
+  };
+  CHECK_THROWS_AS(fill(), Error);
   CHECK(contents(hash) == oracle);
   check_sound(*store);
   CHECK_THROWS_AS(hash.put("key1", bytes_value(std::string(5 * kMiB, 'x'))), Error);
