@@ -13,8 +13,9 @@ import sys
 
 import numpy as np
 import numpy.typing as npt
+from flights.catalog import Catalog, NoFlightsError
 from flights.recommendation import ON_TIME_MINUTES, PRIOR_FLIGHTS
-from kv_storage import Matches, Storage
+from kv_storage import RecordHash, Storage
 
 STRENGTHS = (1, 2, 5, PRIOR_FLIGHTS, 20, 50, 100, 1_000)
 CHOICE = 5  # flights a day from which on there is something to choose
@@ -41,7 +42,7 @@ def other_days(values: Floats, group: Integers, group_and_day: Integers) -> Floa
 class Predictions:
     """What is known about each flight from all other days."""
 
-    def __init__(self, flights: Matches) -> None:
+    def __init__(self, flights: RecordHash) -> None:
         origin, dest, carrier, number = map(flights.column, ("origin", "dest", "carrier", "flight"))
         route = groups(origin, dest)
         flight = groups(route, carrier, number)
@@ -75,11 +76,12 @@ class Predictions:
 
 def main() -> int:
     """Print the table."""
-    flights = Storage().hash("flights")
-    if not len(flights):
-        print("evaluate_flights.py: no flights; start it with configs/flights.ini", file=sys.stderr)
+    try:
+        flights = Catalog(Storage()).flights
+    except NoFlightsError as error:
+        print(f"evaluate_flights.py: {error}", file=sys.stderr)
         return 1
-    predictions = Predictions(flights.find("*"))
+    predictions = Predictions(flights)
     print("prior flights  log loss   first    any   last")
     for strength in STRENGTHS:
         punctuality = predictions.punctuality(strength)

@@ -12,5 +12,5 @@ kv["weights"] = np.linspace(0, 1, 1_000_000)
 
 print(kv["hash-06-06-2018-5"])
 print(len(kv.find("hash-*-06-2018-*")), "keys of June,", len(kv.find("hash-06-06-2018-*")), "of the sixth")
-print("mean weight", kv["weights"].mean(), "over an array that was not copied")
+print(f"mean weight {kv['weights'].mean():.3f} over an array that was not copied")
 print("visits", kv.incr("visits"))

@@ -43,7 +43,7 @@ def _port(text: str) -> int:
 def introduce(kv: Storage, catalog: Catalog) -> None:
     """Say what was loaded, and give a first recommendation."""
     flights, routes = len(catalog.flights), len(catalog.routes)
-    megabytes = sum(part["committed_bytes"] for part in kv.stats()["parts"]) / 1e6
+    megabytes = kv.stats()["committed_bytes"] / 1e6
     print(f"{flights:,} flights on {routes} routes in the store: {megabytes:.1f} MB")
     print(f"loaded {LOADED_WITHIN:.2f} s after the process was started")
     found = recommend(catalog, FIRST_ORIGIN, FIRST_DEST, FIRST_DAY)

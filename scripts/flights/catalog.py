@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from kv_storage import Hash, Key, Matches, Storage, escape
+import numpy.typing as npt
+from kv_storage import Hash, Key, Matches, RecordHash, Storage, escape
 
 # The character after the separator of keys: "EWR-SFO." comes right after every key of the route EWR-SFO.
 AFTER_SEPARATOR = chr(ord("-") + 1)
@@ -46,19 +47,19 @@ class Catalog:
         Raises:
             NoFlightsError: there are no flights in the store.
         """
-        self.flights = kv.hash("flights")
-        if not len(self.flights):
+        flights = kv.hash("flights") if "flights" in kv.collections() else None
+        if not isinstance(flights, RecordHash) or not len(flights):
             raise NoFlightsError(
                 "there are no flights in the store. Get them with\n"
                 "    python3 scripts/fetch_flights.py\n"
-                "and start with\n"
+                "and start as\n"
                 "    runner --native_configuration=configs/flights.ini scripts/main.py"
             )
+        self.flights = flights
         self._airports = kv.hash("airports")
         self._airlines = kv.hash("airlines")
         self.routes = list(_routes(self.flights))
-        days = _days(self.flights.find("*"))
-        self.first_day, self.last_day = days[0], days[-1]
+        self.first_day, self.last_day = _first_and_last_day(self.flights)
 
     def place(self, code: str) -> Place:
         """The airport of that code; its code stands for a name that is not known."""
@@ -87,7 +88,7 @@ def _name(names: Hash, code: str) -> str:
     return code if record is None else str(record.name)
 
 
-def _routes(flights: Hash) -> Iterator[Route]:
+def _routes(flights: RecordHash) -> Iterator[Route]:
     """The distinct beginnings of keys, found by skipping from each route's first key to behind its last."""
     start = ""
     while (key := next(iter(flights.range(start, None)), None)) is not None:
@@ -96,8 +97,22 @@ def _routes(flights: Hash) -> Iterator[Route]:
         start = f"{origin}-{dest}{AFTER_SEPARATOR}"
 
 
+def _first_and_last_day(flights: RecordHash) -> tuple[date, date]:
+    """Over all flights, looking at the records where they lie."""
+    numbers = [_day_numbers(records)[used] for records, used in flights.slabs()]
+    return _date(min(part.min() for part in numbers)), _date(max(part.max() for part in numbers))
+
+
 def _days(matches: Matches) -> list[date]:
     """The distinct dates of the flights, in calendar order."""
-    year, month, day = (matches.column(name).astype(np.int32) for name in ("year", "month", "day"))
-    numbers = np.unique(year * 10_000 + month * 100 + day).tolist()
-    return [date(number // 10_000, number // 100 % 100, number % 100) for number in numbers]
+    return [_date(number) for number in np.unique(_day_numbers(matches.to_numpy()))]
+
+
+def _day_numbers(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
+    """One number per flight: 20130606, which sorts by time."""
+    year, month, day = (records[name].astype(np.int32) for name in ("year", "month", "day"))
+    return year * 10_000 + month * 100 + day
+
+
+def _date(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)

@@ -45,7 +45,6 @@ Delays = npt.NDArray[np.float32]  # minutes late on arrival, one per scheduled f
 class RankedFlight:
     """One flight of the day, and its history on other days."""
 
-    rank: int
     key: str
     flight: str
     airline: str
@@ -71,12 +70,13 @@ class Recommendation:
 
 
 class History:
-    """How a flight, or a route, did over a number of days."""
+    """How a flight did over a number of days."""
 
     def __init__(self, delays: Delays) -> None:
-        self.arrived = delays[~np.isnan(delays)]
+        self._sorted = np.sort(delays)  # NaN last
         self.observations = len(delays)
-        self.on_time = int(np.count_nonzero(self.arrived < ON_TIME_MINUTES))
+        self.arrived = int(self._sorted.searchsorted(np.nan))
+        self.on_time = count_on_time(delays)
 
     def punctuality(self, route_share: float) -> float:
         """The share on time, drawn toward that of the route."""
@@ -84,11 +84,14 @@ class History:
 
     def mean_delay(self) -> float | None:
         """Of the arrivals; none if there was none."""
-        return float(np.mean(self.arrived)) if len(self.arrived) else None
+        return float(self._sorted[: self.arrived].mean()) if self.arrived else None
 
     def median_delay(self) -> float | None:
         """Of the arrivals; none if there was none."""
-        return float(np.median(self.arrived)) if len(self.arrived) else None
+        if not self.arrived:
+            return None
+        lower, upper = self._sorted[(self.arrived - 1) // 2], self._sorted[self.arrived // 2]
+        return float(lower + upper) / 2
 
 
 def recommend(catalog: Catalog, origin: str, dest: str, day: date) -> Recommendation | None:
@@ -100,59 +103,55 @@ def recommend(catalog: Catalog, origin: str, dest: str, day: date) -> Recommenda
     if not today:
         return None
 
-    whole_route = History(flights.find(f"{route}-*").column("arr_delay"))
-    that_day = History(np.array([flight.arr_delay for _, flight in today], np.float32))
-    observations = whole_route.observations - that_day.observations
-    share = (whole_route.on_time - that_day.on_time + 1) / (observations + 2)
+    delays = flights.find(f"{route}-*").column("arr_delay")
+    delays_today = np.array([flight.arr_delay for _, flight in today], np.float32)
+    observations = len(delays) - len(delays_today)
+    share = (count_on_time(delays) - count_on_time(delays_today) + 1) / (observations + 2)
 
-    ranking = []
+    ranked = []
     for key, flight in today:
-        delays = flights.find(f"{route}-*-{escape(_name(flight))}").column("arr_delay")
+        name = f"{flight.carrier}{flight.flight}"
+        delays = flights.find(f"{route}-*-{escape(name)}").column("arr_delay")
         history = History(_without(delays, flight.arr_delay))
-        ranking.append((_order(key, flight, history, share), key, flight, history))
-    ranking.sort(key=lambda entry: entry[0])
-
-    ranked = [
-        _ranked(catalog, rank, key, flight, history, share)
-        for rank, (_, key, flight, history) in enumerate(ranking, start=1)
-    ]
+        ranked.append(_ranked(key, name, catalog.airline(flight.carrier), flight, history, share))
+    ranked.sort(key=_order)
     return Recommendation(ranked, share, observations, (time.perf_counter() - started) * 1e3)
 
 
-def _order(key: str, flight: Record, history: History, share: float) -> tuple[float, float, int, str]:
-    """Most punctual first; among equals the less delayed, the earlier, the first by key."""
-    median = history.median_delay()
-    return -history.punctuality(share), math.inf if median is None else median, flight.sched_dep_time, key
+def count_on_time(delays: Delays) -> int:
+    """How many arrived on time; NaN compares as false."""
+    return int(np.count_nonzero(delays < ON_TIME_MINUTES))
+
+
+def _without(delays: Delays, that_day: float) -> Delays:
+    """The delays but for one that is equal to `that_day`; which of the equal ones makes no difference."""
+    same = np.isnan(delays) if math.isnan(that_day) else delays == that_day
+    return np.delete(delays, same.nonzero()[0][:1])
 
 
 def _ranked(
-    catalog: Catalog, rank: int, key: str, flight: Record, history: History, share: float
+    key: str, name: str, airline: str, flight: Record, history: History, share: float
 ) -> RankedFlight:
     return RankedFlight(
-        rank=rank,
         key=key,
-        flight=_name(flight),
-        airline=catalog.airline(flight.carrier),
+        flight=name,
+        airline=airline,
         scheduled_departure=_clock(flight.sched_dep_time),
         scheduled_arrival=_clock(flight.sched_arr_time),
         punctuality=history.punctuality(share),
         observations=history.observations,
         on_time=history.on_time,
-        not_arrived=history.observations - len(history.arrived),
+        not_arrived=history.observations - history.arrived,
         mean_arrival_delay=history.mean_delay(),
         median_arrival_delay=history.median_delay(),
         arrival_delay_that_day=None if math.isnan(flight.arr_delay) else flight.arr_delay,
     )
 
 
-def _name(flight: Record) -> str:
-    return f"{flight.carrier}{flight.flight}"
-
-
-def _without(delays: Delays, that_day: float) -> Delays:
-    """The delays but one that is equal to `that_day`: which of the equal ones goes makes no difference."""
-    same = np.isnan(delays) if math.isnan(that_day) else delays == that_day
-    return np.delete(delays, np.flatnonzero(same)[:1])
+def _order(flight: RankedFlight) -> tuple[float, float, str, str]:
+    """Most punctual first; among equals the less delayed, the earlier, the first by key."""
+    median = flight.median_arrival_delay
+    return -flight.punctuality, math.inf if median is None else median, flight.scheduled_departure, flight.key
 
 
 def _clock(hour_and_minute: int) -> str:

@@ -11,7 +11,6 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ Handler = Callable[[Request], Response]
 
 
 class JsonResponse(Response):
-    """JSON as the standard has it: NaN and infinity become null, dates their text."""
+    """JSON as the standard has it: what is missing is null, be it None or NaN; dates are text."""
 
     media_type = "application/json"
 
@@ -82,8 +81,8 @@ class FlightService:
         self._counters.incr("recommendation microseconds", round(found.milliseconds * 1e3))
         return JsonResponse(
             {
-                "from": self.catalog.place(query.origin),
-                "to": self.catalog.place(query.dest),
+                "from": vars(self.catalog.place(query.origin)),
+                "to": vars(self.catalog.place(query.dest)),
                 "date": query.key_date,
                 "statistic": {
                     "definition": STATISTIC,
@@ -93,7 +92,7 @@ class FlightService:
                     "route_observations": found.route_observations,
                 },
                 "milliseconds": found.milliseconds,
-                "flights": found.flights,
+                "flights": [{"rank": rank, **vars(flight)} for rank, flight in enumerate(found.flights, 1)],
             }
         )
 
@@ -194,6 +193,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain(asdict(value))
     return value

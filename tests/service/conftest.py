@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.service.support import DATA, ROOT, Oracle, Service
+from .support import DATA, ROOT, Oracle, Service
 
 QUIET_BROWSER = [
     "--no-sandbox",  # the container these tests may run in allows no user namespaces

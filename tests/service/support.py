@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import signal
+import site
 import statistics
 import subprocess
 import sys
@@ -35,18 +35,18 @@ PRIOR_FLIGHTS = 10
 
 
 def runner_binary() -> str:
-    """RUNNER_BINARY, else the release build, else what the environment has installed."""
+    """RUNNER_BINARY, else the runner that runs these tests, else the release build's."""
     built = ROOT / "build" / "release" / "bin" / "runner"
-    found = os.environ.get("RUNNER_BINARY") or (str(built) if built.exists() else shutil.which("runner"))
-    assert found, "no runner: build the release preset or set RUNNER_BINARY"
-    return found
+    ours = sys.executable if "kv_storage" in sys.builtin_module_names else built
+    found = Path(os.environ.get("RUNNER_BINARY") or ours)
+    assert found.is_file(), f"no runner at {found}: build the release preset or set RUNNER_BINARY"
+    return str(found)
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the virtual environment these tests run in, so that the runner finds the same packages."""
-    variables = dict(os.environ)
-    if sys.prefix != sys.base_prefix:
-        variables["VIRTUAL_ENV"] = sys.prefix
+    """Ours, with the packages that these tests see, wherever the runner stands; and no store to be shared."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("KV_", "RUNNER_"))}
+    variables["PYTHONPATH"] = os.pathsep.join(site.getsitepackages())
     return variables
 
 

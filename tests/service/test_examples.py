@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.service.support import ROOT, environment, runner_binary
+from .support import ROOT, environment, runner_binary
 
 
 def run_script(name: str) -> list[str]:
@@ -18,7 +18,7 @@ def test_hello() -> None:
     assert run_script("hello.py") == [
         "{'number': 5, 'even': False}",
         "1000 keys of June, 34 of the sixth",
-        "mean weight 0.5 over an array that was not copied",
+        "mean weight 0.500 over an array that was not copied",
         "visits 1",
     ]
 

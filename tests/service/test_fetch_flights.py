@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.support import ROOT
+from .support import ROOT
 
 SCRIPT = ROOT / "scripts" / "fetch_flights.py"
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.service.support import Oracle, Service
+from .support import Oracle, Service
 
 
 def test_health(service: Service) -> None:

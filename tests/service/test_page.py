@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.service.support import Oracle, Service
+from .support import Oracle, Service
 
 
 def ranking_keys(page: Page) -> list[str]:

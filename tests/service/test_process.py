@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.service.support import Service, run_main
+from .support import Service, run_main
 
 pytestmark = pytest.mark.usefixtures("flights_csv")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.support import Answer, Expected, Oracle, Service
+from .support import Answer, Expected, Oracle, Service
 
 CASES = [
     ("EWR", "SFO", date(2013, 6, 6)),  # the example; a flight without any other day among them
