@@ -24,14 +24,24 @@ struct LockAttempt {
   int result;
 };
 
+#if defined(__SANITIZE_THREAD__)  // which does not know pthread_mutex_clocklock
+constexpr clockid_t kLockClock = CLOCK_REALTIME;
+int lock_until(pthread_mutex_t* mutex, const timespec& deadline) { return ::pthread_mutex_timedlock(mutex, &deadline); }
+#else
+constexpr clockid_t kLockClock = CLOCK_MONOTONIC;
+int lock_until(pthread_mutex_t* mutex, const timespec& deadline) {
+  return ::pthread_mutex_clocklock(mutex, kLockClock, &deadline);
+}
+#endif
+
 bool lock_within_slice(void* context) {
   constexpr long kSliceNanoseconds = 50'000'000;
   auto* attempt = static_cast<LockAttempt*>(context);
   timespec deadline{};
-  ::clock_gettime(CLOCK_MONOTONIC, &deadline);
+  ::clock_gettime(kLockClock, &deadline);
   deadline.tv_nsec += kSliceNanoseconds;
   if (deadline.tv_nsec >= 1'000'000'000) deadline.tv_nsec -= 1'000'000'000, ++deadline.tv_sec;
-  attempt->result = ::pthread_mutex_clocklock(attempt->mutex, CLOCK_MONOTONIC, &deadline);
+  attempt->result = lock_until(attempt->mutex, deadline);
   return attempt->result != ETIMEDOUT;
 }
 
