@@ -19,7 +19,7 @@ section 'stub and types'
 scripts/dev/check_types.sh build/release
 
 section 'Python tests under python3'
-PYTHONPATH=build/release/python .venv/bin/python -m pytest tests/python
+PYTHONPATH=build/release/lib .venv/bin/python -m pytest tests/python
 
 section 'all Python tests inside runner'
 VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner -m pytest tests
