@@ -15,11 +15,11 @@ cmake --build --preset release
 section 'C++ unit tests'
 ctest --preset release
 
-section 'stub and types'
-scripts/dev/check_types.sh build/release
+section 'types'
+scripts/dev/check_types.sh
 
 section 'Python tests under python3'
-PYTHONPATH=build/release/lib .venv/bin/python -m pytest tests/python
+PYTHONPATH=build/release/python .venv/bin/python -m pytest tests/python tests/typing
 
 section 'all Python tests inside runner'
 VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner -m pytest tests
