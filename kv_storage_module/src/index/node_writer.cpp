@@ -21,15 +21,20 @@ void write_tail(Transaction& txn, const NodeView& node, const ChildList& childre
   txn.write(node.slot(first), children.refs.data() + first, count * sizeof(Ref));
 }
 
+std::array<std::uint64_t, 4> bitmap_of(const ChildList& children, unsigned count) noexcept {
+  std::array<std::uint64_t, 4> bitmap{};
+  for (unsigned i = 0; i < count; ++i) {
+    bitmap[children.edges[i] / 64U] |= std::uint64_t{1} << (children.edges[i] % 64);
+  }
+  return bitmap;
+}
+
 void fill_edges(std::byte* node, NodeShape shape, const ChildList& children) {
   if (shape.form == NodeForm::kArray) {
     copy_in(node + kNodeHeaderBytes, children.edges.data(), children.count);
     return;
   }
-  std::array<std::uint64_t, 4> bitmap{};
-  for (unsigned i = 0; i < children.count; ++i) {
-    bitmap[children.edges[i] / 64U] |= std::uint64_t{1} << (children.edges[i] % 64);
-  }
+  const std::array<std::uint64_t, 4> bitmap = bitmap_of(children, children.count);
   copy_in(node + kNodeHeaderBytes, bitmap.data(), sizeof bitmap);
 }
 
@@ -106,6 +111,21 @@ void remove_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t 
     children.erase(place);
     if (node.shape().form == NodeForm::kBitmap) flip_bitmap(txn, node, edge);
     write_tail(txn, node, children, place);
+  }
+  store_header(txn, node, header);
+}
+
+void keep_first_children(Transaction& txn, const NodeView& node, const ChildList& children, unsigned count) {
+  NodeHeader header = node.header();
+  header.last_child = static_cast<std::uint8_t>(count - 1);
+  if (node.shape().form != NodeForm::kArray) {
+    const std::array<std::uint64_t, 4> bitmap = bitmap_of(children, count);
+    txn.write(node.edges(), bitmap.data(), sizeof bitmap);
+  }
+  if (node.shape().form == NodeForm::kFull) {
+    const std::array<Ref, 256> nothing{};
+    const unsigned first_gone = children.edges[count];
+    txn.write(node.slot(first_gone), nothing.data(), (256 - first_gone) * sizeof(Ref));
   }
   store_header(txn, node, header);
 }

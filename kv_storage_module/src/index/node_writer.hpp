@@ -23,10 +23,12 @@ struct PrefixPieces {
 [[nodiscard]] Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, const ChildList& children,
                              Ref terminal, ByteClasses classes);
 
-// Journaled changes of a reachable node. The first two need a free slot; `remove_child` leaves at least one child.
+// Journaled changes of a reachable node. The first two need a free slot; at least one child has to be left.
 void add_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t edge, Ref child);
 void set_terminal_in_place(Transaction& txn, const NodeView& node, Ref entry);
 void remove_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t edge);
+// `children` are those of the node.
+void keep_first_children(Transaction& txn, const NodeView& node, const ChildList& children, unsigned count);
 void clear_terminal_in_place(Transaction& txn, const NodeView& node);
 void set_classes(Transaction& txn, const NodeView& node, ByteClasses classes);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "index/key_index.hpp"
+#include "kv_storage/error.hpp"
 #include "support/memory_check.hpp"
 
 namespace kv::test {
@@ -54,5 +55,49 @@ inline bool remove(Transaction& txn, ByteView key) {
   if (entry != kNullRef) txn.free(entry);
   return entry != kNullRef;
 }
+
+// Everything a rollback has to restore: the blocks in use, and what is in them.
+inline std::map<Ref, std::string> image_of(Part& part) {
+  std::map<Ref, std::string> image;
+  for (const auto& [ref, bytes] : blocks_in_use(part)) {
+    std::string& content = image[ref];
+    content.resize(bytes);
+    copy_out(content.data(), part.slice() + std::uint64_t{ref} * kGranule, bytes);
+  }
+  image[kNullRef] = std::to_string(root_of(part));
+  return image;
+}
+
+// Holds all memory of a part that is left, down to the smallest block.
+class MemoryHog {
+ public:
+  explicit MemoryHog(Part& part) : part_(part) {
+    Transaction txn(part);
+    fill(txn);
+  }
+  void fill(Transaction& txn) const {
+    for (std::size_t bytes = 1 << 20; bytes >= kMinBlockBytes; bytes = bytes > 1024 ? bytes / 2 : bytes - 8) {
+      try {
+        for (;;) {
+          held_.push_back(txn.allocate(bytes));
+          txn.commit();
+        }
+      } catch (const Error&) {
+      }
+    }
+  }
+  void release() const {
+    Transaction txn(part_);
+    for (const Ref block : held_) {
+      txn.free(block);
+      txn.commit();
+    }
+    held_.clear();
+  }
+
+ private:
+  Part& part_;
+  mutable std::vector<Ref> held_;
+};
 
 }  // namespace kv::test
