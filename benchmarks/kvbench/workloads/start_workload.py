@@ -79,7 +79,7 @@ def _stripped_size(executable: str) -> int:
 
 def extension_folder(runner: str) -> str | None:
     """The folder beside the runner that holds the extension module for plain `python3`, if it was built."""
-    for folder in (Path(runner).parent, Path(runner).parent.parent / "python"):
+    for folder in (Path(runner).parent, Path(runner).parent.parent / "lib"):
         if any(folder.glob("kv_storage*.so")) or (folder / "kv_storage").is_dir():
             return str(folder)
     return None
