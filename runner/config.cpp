@@ -66,9 +66,9 @@ std::vector<std::string_view> key_names(std::string_view kind) {
 }
 
 // Turns the sections of one file into a Config and collects what is wrong with them.
-class Loader {
+class ConfigReader {
  public:
-  explicit Loader(const std::string& path) : path_(path), ini_(parse_ini(read_text(path))) {
+  explicit ConfigReader(const std::string& path) : path_(path), ini_(parse_ini(read_text(path))) {
     config_.path = fs::absolute(path).lexically_normal().string();
     for (const IniProblem& found : ini_.problems) problem(found.line, found.text);
   }
@@ -219,7 +219,7 @@ class Loader {
 
 }  // namespace
 
-Config load_config(const std::string& path) { return Loader(path).load(); }
+Config load_config(const std::string& path) { return ConfigReader(path).load(); }
 
 std::string describe_config(const Config& config) {
   std::ostringstream out;
