@@ -78,11 +78,9 @@ def _stripped_size(executable: str) -> int:
 
 
 def extension_folder(runner: str) -> str | None:
-    """The folder beside the runner that holds the extension module for plain `python3`, if it was built."""
-    for folder in (Path(runner).parent, Path(runner).parent.parent / "lib"):
-        if any(folder.glob("kv_storage*.so")) or (folder / "kv_storage").is_dir():
-            return str(folder)
-    return None
+    """The folder beside the runner's that holds the extension module for plain `python3`, if it was built."""
+    module = next(Path(runner).parent.parent.glob("*/kv_storage*.so"), None)
+    return str(module.parent) if module else None
 
 
 def _import_ms(folder: str, settings: Settings) -> float:
