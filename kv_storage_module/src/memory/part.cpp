@@ -90,6 +90,7 @@ void Part::lock() const {
   }
   if (result == 0) return;
   if (result != EOWNERDEAD) throw Error::from_errno(result, "cannot lock a part of the store");
+  if (!kRecovers) control_->journal_count = 0;
   undo();
   ++control_->recoveries;
   ::pthread_mutex_consistent(&control_->mutex);
