@@ -4,6 +4,7 @@
 #include <set>
 
 #include "index/dismantle.hpp"
+#include "index/insert_sorted.hpp"
 #include "index/verify.hpp"
 #include "kv_storage/error.hpp"
 #include "support/index_model.hpp"
@@ -198,6 +199,62 @@ TEST_CASE("key index: thousands of levels") {
   for (std::size_t bytes = 0; bytes < 2500; bytes += 2) {
     CHECK(remove_one(part, std::string(bytes, 'a')));
     model.erase(std::string(bytes, 'a'));
+  }
+  check_structure(part, model);
+}
+
+TEST_CASE("key index: sorted batches make the tree that single insertions make") {
+  for (const KeySet& keys : key_sets()) {
+    CAPTURE(keys.name);
+    auto arena = Arena::create({.max_memory = 256 * kMiB, .parts = 1});
+    Part& part = arena->part(0);
+    Random random(14);
+    Model model;
+    const bool long_keys = keys.draw(random).size() > 60'000;
+    for (int round = 0; round < (long_keys ? 10 : 80); ++round) {
+      Model batch;
+      for (unsigned i = below(random, 2 * kSortedBatch); i > 0; --i) {
+        if (batch.size() < kSortedBatch) batch[keys.draw(random)] = std::to_string(round);
+      }
+      Transaction txn(part);
+      std::vector<Ref> entries, replaced;
+      for (const auto& [key, value] : batch) entries.push_back(make_entry(txn, key, value));
+      REQUIRE(txn.journal_room() >= kSortedJournal);
+      insert_sorted(txn, root_word(part), entries, replaced);
+      if (below(random, 8) == 0) continue;  // rolled back
+      const std::size_t before = model.size();
+      for (const auto& [key, value] : batch) model[key] = value;
+      CHECK(replaced.size() == batch.size() - (model.size() - before));
+      for (const Ref entry : replaced) txn.free(entry);
+      txn.commit();
+    }
+    check_contents(part, model, keys, random);
+    check_structure(part, model);
+    run_random_operations(part, model, keys, random, long_keys ? 20 : 1000, 5);
+    check_contents(part, model, keys, random);
+    check_structure(part, model);
+  }
+}
+
+TEST_CASE("key index: a sorted batch on a path of thousands of nodes") {
+  auto arena = Arena::create({.max_memory = 512 * kMiB, .parts = 1});
+  Part& part = arena->part(0);
+  Model model;
+  for (std::size_t bytes = 0; bytes < 5000; ++bytes) {
+    if (bytes % 7 == 0) continue;
+    put_one(part, std::string(bytes, 'a'));
+    model[std::string(bytes, 'a')] = "";
+  }
+  for (std::size_t first = 0; first < 5000; first += 64 * 7) {
+    Transaction txn(part);
+    std::vector<Ref> entries, replaced;
+    for (std::size_t bytes = first; bytes < std::min<std::size_t>(first + 64 * 7, 5000); bytes += 7) {
+      entries.push_back(make_entry(txn, std::string(bytes, 'a')));
+      model[std::string(bytes, 'a')] = "";
+    }
+    insert_sorted(txn, root_word(part), entries, replaced);
+    CHECK(replaced.empty());
+    txn.commit();
   }
   check_structure(part, model);
 }

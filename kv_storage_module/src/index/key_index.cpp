@@ -1,30 +1,10 @@
 #include "index/key_index.hpp"
 
-#include <algorithm>
-
 #include "index/node_writer.hpp"
-#include "kv_storage/error.hpp"
+#include "index/paths.hpp"
 
 namespace kv {
 namespace {
-
-// Nodes further from the root than this have their classes marked as unknown instead of kept up to date.
-constexpr unsigned kClassDepth = 128;
-
-std::size_t common_bytes(ByteView a, ByteView b) noexcept {
-  const std::size_t limit = std::min(a.size(), b.size());
-  return static_cast<std::size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(limit), b.begin()).first - a.begin());
-}
-
-std::uint8_t byte_at(ByteView bytes, std::size_t place) noexcept { return static_cast<std::uint8_t>(bytes[place]); }
-
-// A node met by the holder of the lock.
-NodeView node_at(const Transaction& txn, Ref ref) {
-  const NodeView node(txn.part(), ref);
-  if (!node) throw Error(ErrorCode::kCorrupt, "the key index refers to a block that is not a node");
-  return node;
-}
 
 // Two keys parted by their first different byte, or by one ending first: children in order, or a terminal.
 struct Fork {

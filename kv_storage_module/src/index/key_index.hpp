@@ -25,7 +25,7 @@ namespace kv {
 // stays as it is.
 [[nodiscard]] Ref erase(Transaction& txn, void* root_word, ByteView key);
 
-// Bounds of what one insertion or erasure journals, allocator included: see kClassDepth in key_index.cpp.
+// Bounds of what one insertion or erasure journals, allocator included: see kClassDepth (index/paths.hpp).
 inline constexpr std::size_t kInsertJournal = 256;
 
 // The key of an entry, in shared memory: for the holder of the part lock.
