@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "failure.hpp"
+#include "virtual_env.hpp"
 
 extern "C" PyObject* PyInit_kv_storage();
 
@@ -29,11 +30,21 @@ std::optional<int> exit_code_of(const PyStatus& status) {
   return std::nullopt;
 }
 
+void set_executable(const char* name, const fs::path& path) {
+  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(path.c_str()));
+  if (!text || PySys_SetObject(name, text.ptr()) != 0) throw py::error_already_set();
+}
+
 // pybind11 owns the interpreter by a guard that finalises it; Py_RunMain does so, too. So the guard is never destroyed.
-void start(const Arguments& arguments) {
+// `environment_python`, if set, tells CPython where to look for packages.
+void start(const Arguments& arguments, const std::optional<std::string>& environment_python) {
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
   try {
+    if (environment_python) {
+      const PyStatus status = PyConfig_SetBytesString(&config, &config.program_name, environment_python->c_str());
+      if (PyStatus_Exception(status)) Py_ExitStatusException(status);
+    }
     new py::scoped_interpreter(&config, count(arguments), arguments.data(), /*add_program_dir_to_path=*/false);
   } catch (const std::runtime_error& error) {
     Py_ExitStatusException(PyStatus_Error(error.what()));
@@ -42,18 +53,14 @@ void start(const Arguments& arguments) {
 
 // In a virtual environment made by another python, CPython looks for a base executable of our name beside that python.
 // There is none: the executable that can make further environments like this one is this file.
-void correct_base_executable() {
+void correct_base_executable(const fs::path& own) {
   const py::handle base = PySys_GetObject("_base_executable");
   if (base && PyUnicode_Check(base.ptr())) {
     const auto path = py::reinterpret_steal<py::bytes>(PyUnicode_EncodeFSDefault(base.ptr()));
     std::error_code none;
-    if (path && fs::equivalent(std::string(path), kOwnExecutable, none)) return;
+    if (path && fs::equivalent(std::string(path), own, none)) return;
   }
-  std::error_code error;
-  const fs::path own = fs::read_symlink(kOwnExecutable, error);
-  if (error) return;
-  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(own.c_str()));
-  if (!text || PySys_SetObject("_base_executable", text.ptr()) != 0) throw py::error_already_set();
+  set_executable("_base_executable", own);
 }
 
 void set_collector(GcMode mode) {
@@ -66,25 +73,30 @@ void set_collector(GcMode mode) {
 
 }  // namespace
 
-std::optional<int> read_python_arguments(const Arguments& arguments, std::string* script) {
+PythonArguments read_python_arguments(const Arguments& arguments) {
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
   PyStatus status = PyConfig_SetBytesArgv(&config, count(arguments), arguments.data());
   if (!PyStatus_Exception(status)) status = PyConfig_Read(&config);
-  const std::optional<int> exit_code = exit_code_of(status);
-  if (script != nullptr && config.run_filename != nullptr) {
+  PythonArguments python;
+  python.exit_code = exit_code_of(status);
+  python.use_environment = config.use_environment != 0;
+  if (config.run_filename != nullptr) {
     // What is left of the arguments begins with the script; we want it as it was given, undecoded.
-    *script = arguments[static_cast<std::size_t>(count(arguments) - config.argv.length)];
+    python.script = arguments[static_cast<std::size_t>(count(arguments) - config.argv.length)];
   }
   PyConfig_Clear(&config);
-  return exit_code;
+  return python;
 }
 
-Interpreter::Interpreter(const Arguments& arguments, const Config& config) {
+Interpreter::Interpreter(const Arguments& arguments, const Config& config, bool use_environment) {
+  const auto environment_python = use_environment ? active_environment_python() : std::nullopt;
   PyImport_AppendInittab("kv_storage", &PyInit_kv_storage);
-  start(arguments);
+  start(arguments, environment_python);
   try {
-    correct_base_executable();
+    const fs::path own = fs::read_symlink(kOwnExecutable);
+    if (environment_python) set_executable("executable", own);
+    correct_base_executable(own);
     set_collector(config.gc);
     py::module_::import("kv_storage");
   } catch (py::error_already_set& error) {

@@ -12,14 +12,20 @@ namespace runner {
 // argv as python3 gets it: null-terminated, the program first.
 using Arguments = std::vector<char*>;
 
-// Lets CPython read its command line and environment without starting. An exit code means that this was all there was
-// to do (-h, -VV) or that it was wrong (an unknown option; the message is printed).
-[[nodiscard]] std::optional<int> read_python_arguments(const Arguments& arguments, std::string* script = nullptr);
+// What CPython makes of its command line and environment.
+struct PythonArguments {
+  std::optional<int>
+      exit_code;       // set: there is nothing more to do (-h, -VV), or the line was wrong (the message is printed)
+  std::string script;  // the file to run, as it was given; empty for -c, -m, the prompt and stdin
+  bool use_environment = true;  // false with -E and -I
+};
+[[nodiscard]] PythonArguments read_python_arguments(const Arguments& arguments);
 
 class Interpreter {
  public:
   // Starts it: runs site, imports kv_storage, applies `config`.
-  Interpreter(const Arguments& arguments, const Config& config);
+  // With `use_environment` and an activated virtual environment, in that (virtual_env.hpp).
+  Interpreter(const Arguments& arguments, const Config& config, bool use_environment);
 
   // Runs what the arguments say as __main__, finalises the interpreter and returns the exit code.
   // A KeyboardInterrupt that the program does not catch ends the process by SIGINT, as in python3.

@@ -26,7 +26,7 @@ int print_all_help(const CommandLine& line) {
   print(help_text() + "\n");
   std::fflush(stdout);
   char option[] = "-h";
-  return read_python_arguments({line.python.at(0), option, nullptr}).value_or(kSuccess);
+  return read_python_arguments({line.python.at(0), option, nullptr}).exit_code.value_or(kSuccess);
 }
 
 // A script that cannot be read is for Python to report, before gigabytes are loaded for it.
@@ -34,16 +34,16 @@ bool is_readable(const std::string& script) { return script.empty() || access(sc
 
 int run_program(const CommandLine& line) {
   leave_init_process();
-  std::string script;
-  if (const std::optional<int> exit_code = read_python_arguments(line.python, &script)) return *exit_code;
+  const PythonArguments python = read_python_arguments(line.python);
+  if (python.exit_code) return *python.exit_code;
   Config config;
   std::shared_ptr<kv::Store> store;
   if (!line.configuration.empty()) {
     config = load_config(line.configuration);
     setenv(kConfigurationVariable, config.path.c_str(), 1);
-    if (is_readable(script)) store = open_store(line, config, script);
+    if (is_readable(python.script)) store = open_store(line, config, python.script);
   }
-  const int exit_code = Interpreter(line.python, config).run();
+  const int exit_code = Interpreter(line.python, config, python.use_environment).run();
   if (store != nullptr) store->close();
   return exit_code;
 }
