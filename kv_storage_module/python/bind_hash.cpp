@@ -196,7 +196,7 @@ constexpr char kViewDoc[] =
     "    MissingKeyError: the key is absent.\n"
     "    KindError: the value is of another type; use get().";
 constexpr char kPopDoc[] =
-    "pop($self, key, default=<unrepresentable>, /)\n--\n\n"
+    "pop($self, key, default=..., /)\n--\n\n"
     "Delete `key` and return its value, in one step. An absent key returns `default`, or raises MissingKeyError.";
 constexpr char kPopItemDoc[] =
     "popitem($self, /)\n--\n\nDelete the last key in byte order and return it with its value.";
@@ -216,7 +216,7 @@ constexpr char kCompareAndSetDoc[] =
     "type\n"
     "and content: 1 is neither True nor 1.0.";
 constexpr char kPutManyDoc[] =
-    "put_many($self, keys_or_mapping, values=<unrepresentable>, /)\n--\n\n"
+    "put_many($self, keys_or_mapping, values=..., /)\n--\n\n"
     "Store many values: put_many(mapping), or put_many(keys, values) with a value for each key.\n\n"
     "If `values` is an array of two or more dimensions, each key gets a row. Not atomic: if a value cannot be stored,\n"
     "those before it are.";

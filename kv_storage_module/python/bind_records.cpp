@@ -221,7 +221,7 @@ constexpr char kPutDoc[] =
     "None is a missing value where the column has one: NaN in float columns, NaT in date and datetime columns, no\n"
     "category. Raises KindError, ArgumentError or IntegerOverflowError naming the column; nothing is stored then.";
 constexpr char kPopDoc[] =
-    "pop($self, key, default=<unrepresentable>, /)\n--\n\n"
+    "pop($self, key, default=..., /)\n--\n\n"
     "Delete `key` and return its Record, in one step. An absent key returns `default`, or raises MissingKeyError.";
 constexpr char kPopItemDoc[] =
     "popitem($self, /)\n--\n\nDelete the last key in byte order and return it with its Record.";
@@ -235,7 +235,7 @@ constexpr char kSetFieldsDoc[] =
     "Change some columns of a record, in one step: h.set_fields(key, dep_delay=5).\n\n"
     "Raises:\n    MissingKeyError: the key is absent, or there is no such column.";
 constexpr char kPutManyDoc[] =
-    "put_many($self, keys_or_mapping, values=<unrepresentable>, /)\n--\n\n"
+    "put_many($self, keys_or_mapping, values=..., /)\n--\n\n"
     "Store many records: put_many(mapping), or put_many(keys, values) with a record for each key.\n\n"
     "`values` may be a structured array with the columns as fields, in which '' stands for a missing category.";
 constexpr char kGetManyDoc[] =

@@ -62,7 +62,9 @@ Schema schema_of_dtype(ModuleState& state, PyObject* dtype) {
 
 std::string type_spelling(ModuleState& state, PyObject* type) {
   if (PyUnicode_Check(type)) return key_string(state, type);
-  return PyType_Check(type) ? class_spelling(state, type) : dtype_spelling(state, type);
+  if (PyType_Check(type)) return class_spelling(state, type);
+  if (PyObject_HasAttrString(type, "itemsize")) return dtype_spelling(state, type);
+  fail(state, ErrorClass::kKind, "a column type is text such as 'f4', a type or a numpy.dtype, not %R", type);
 }
 
 Schema schema_argument(ModuleState& state, PyObject* schema) {

@@ -18,7 +18,9 @@ bool descends_from(PyTypeObject* type, const char* name) noexcept {
 
 // The storable type that `type` is derived from, or nullptr.
 PyTypeObject* storable_base(ModuleState& state, PyTypeObject* type) {
-  for (PyTypeObject* base = type->tp_base; base != nullptr; base = base->tp_base) {
+  PyObject* mro = type->tp_mro;
+  for (Py_ssize_t i = 1; mro != nullptr && i < PyTuple_GET_SIZE(mro); ++i) {
+    auto* base = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(mro, i));
     for (PyTypeObject* known : {&PyLong_Type, &PyFloat_Type, &PyUnicode_Type, &PyBytes_Type, &PyTuple_Type,
                                 &PyList_Type, &PyDict_Type, &PyByteArray_Type}) {
       if (base == known) return base;

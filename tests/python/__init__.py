@@ -1,0 +1,1 @@
+"""Tests of the Python API. They pass inside the runner and under plain python3."""

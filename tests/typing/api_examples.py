@@ -1,0 +1,95 @@
+"""The API as its users' type checkers see it: checked by mypy, and executed."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, ValuesView
+from datetime import date
+from typing import TYPE_CHECKING, Any, assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+from kv_storage import MISSING, Hash, Key, Matches, Record, RecordHash, Storage, escape
+
+
+def values(kv: Storage) -> None:
+    """One key at a time."""
+    assert_type(kv.put("a", [1]), None)
+    assert_type(kv.put(b"a", 1), None)
+    kv["a"] = 1
+    assert_type(kv.get("a"), Any | None)
+    assert_type(kv["a"], Any)
+    assert_type(kv.delete("b"), bool)
+    assert_type(kv.incr("n"), int)
+    assert_type(kv.compare_and_set("c", MISSING, 1), bool)
+    assert_type(kv.get_many(["a", b"b"]), list[Any])
+    assert_type(kv.update(x=1), None)
+    assert_type(len(kv), int)
+    kv["bytes"] = b"bytes"
+    assert_type(kv.view("bytes"), memoryview)
+    kv["array"] = np.zeros(3)
+    with kv.edit("array") as array:
+        assert_type(array, npt.NDArray[Any])
+    kv.put_many({"a": 1})
+    kv.put_many([("a", 1)])
+    kv.put_many(["a", "b"], np.zeros((2, 3)))
+
+
+def many(kv: Storage) -> None:
+    """Entries in order."""
+    matches = kv.find(f"{escape('a*')}-*")
+    assert_type(matches, Matches)
+    assert_type(matches[:10], Matches)
+    assert_type(matches.keys(), KeysView[str])
+    assert_type(kv.values(), ValuesView[Any])
+    assert_type(kv.items(), ItemsView[str, Any])
+    assert_type(list(kv.prefix("a")), list[str])
+    assert_type(dict(kv.range("a", None)), dict[str, Any])
+    assert_type(matches.delete(), int)
+    assert_type(Key("a", date(2018, 6, 6), 5).parts, tuple[Any, ...])
+
+
+def records(kv: Storage) -> None:
+    """Collections with a schema."""
+    flights = kv.hash("flights", schema={"dep_delay": "f4", "carrier": "category"})
+    assert_type(flights, RecordHash)
+    flights.put("a", {"dep_delay": 5, "carrier": "UA"})
+    flights.put("b", (5, "UA"))
+    assert_type(flights["a"], Record)
+    assert_type(flights.get("a"), Record | None)
+    assert_type(flights["a"].dep_delay, Any)
+    assert_type(flights["a"].asdict(), dict[str, Any])
+    assert_type(flights.categories("carrier"), list[str])
+    assert flights.column("dep_delay").sum() == 10
+    assert_type(kv.hash("plain"), Hash)
+    assert_type(flights.schema, dict[str, str])
+
+
+def store(kv: Storage) -> None:
+    """The store as a whole."""
+    assert_type(kv.stats()["keys"], int)
+    assert_type(kv.stats()["parts"][0]["pins"], int)
+    assert_type(kv.drop("flights"), bool)
+    assert_type(kv.verify(), list[str])
+    with kv as same:
+        assert_type(same, Storage)
+
+
+if TYPE_CHECKING:
+    Storage("path")  # type: ignore[arg-type]
+    Storage().hash("name", "value")  # type: ignore[call-overload]
+    Storage().put(5, 1)  # type: ignore[arg-type]
+    Storage().get()  # type: ignore[call-overload]
+    Storage().find("a").put("a", 1)  # type: ignore[attr-defined]
+    Key("a", order="mdy")  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Run all examples on a private store."""
+    kv = Storage.memory(max_memory=64 * 1024 * 1024)
+    for example in (values, many, records, store):
+        example(kv)
+
+
+if __name__ == "__main__":
+    main()
