@@ -2,13 +2,11 @@
 
 #include <pybind11/embed.h>
 
-#include <climits>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
-#include "failure.hpp"
+#include "exit_code.hpp"
 #include "virtual_env.hpp"
 
 extern "C" PyObject* PyInit_kv_storage();
@@ -36,15 +34,15 @@ void set_executable(const char* name, const fs::path& path) {
 }
 
 // pybind11 owns the interpreter by a guard that finalises it; Py_RunMain does so, too. So the guard is never destroyed.
-// `environment_python`, if set, tells CPython where to look for packages.
+// `environment_python`, if set, is what CPython takes for its own place, and so finds the packages there.
 void start(const Arguments& arguments, const std::optional<std::string>& environment_python) {
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
+  if (environment_python) {
+    const PyStatus status = PyConfig_SetBytesString(&config, &config.executable, environment_python->c_str());
+    if (PyStatus_Exception(status)) Py_ExitStatusException(status);
+  }
   try {
-    if (environment_python) {
-      const PyStatus status = PyConfig_SetBytesString(&config, &config.program_name, environment_python->c_str());
-      if (PyStatus_Exception(status)) Py_ExitStatusException(status);
-    }
     new py::scoped_interpreter(&config, count(arguments), arguments.data(), /*add_program_dir_to_path=*/false);
   } catch (const std::runtime_error& error) {
     Py_ExitStatusException(PyStatus_Error(error.what()));
@@ -90,13 +88,13 @@ PythonArguments read_python_arguments(const Arguments& arguments) {
 }
 
 Interpreter::Interpreter(const Arguments& arguments, const Config& config, bool use_environment) {
-  const auto environment_python = use_environment ? active_environment_python() : std::nullopt;
+  const std::string executable = find_executable(arguments.front());
+  const auto environment_python = use_environment ? activated_python(executable) : std::nullopt;
   PyImport_AppendInittab("kv_storage", &PyInit_kv_storage);
   start(arguments, environment_python);
   try {
-    const fs::path own = fs::read_symlink(kOwnExecutable);
-    if (environment_python) set_executable("executable", own);
-    correct_base_executable(own);
+    if (environment_python) set_executable("executable", executable);
+    correct_base_executable(fs::read_symlink(kOwnExecutable));
     set_collector(config.gc);
     py::module_::import("kv_storage");
   } catch (py::error_already_set& error) {

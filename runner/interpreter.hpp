@@ -14,11 +14,13 @@ using Arguments = std::vector<char*>;
 
 // What CPython makes of its command line and environment.
 struct PythonArguments {
-  std::optional<int>
-      exit_code;       // set: there is nothing more to do (-h, -VV), or the line was wrong (the message is printed)
-  std::string script;  // the file to run, as it was given; empty for -c, -m, the prompt and stdin
+  // Set: there is nothing more to do (-h, -VV), or the line was wrong (an unknown option; the message is printed).
+  std::optional<int> exit_code;
+  std::string script;           // the file to run, as it was given; "" for -c, -m, the prompt and standard input
   bool use_environment = true;  // false with -E and -I
 };
+
+// Lets CPython read both without starting.
 [[nodiscard]] PythonArguments read_python_arguments(const Arguments& arguments);
 
 class Interpreter {

@@ -140,6 +140,63 @@ def test_numpy_runs_in_it(runner: Path) -> None:
     )
 
 
+def sees(program: Path, directory: Path, *flags: str) -> str:
+    """The sys.prefix of `program`, which has to keep its own sys.executable, with `directory` activated."""
+    shown = run_program(
+        program,
+        *flags,
+        "-c",
+        "import sys; print(sys.executable); print(sys.prefix)",
+        env={"VIRTUAL_ENV": str(directory)},
+    )
+    assert shown.code == 0, shown
+    executable, prefix = shown.out.split("\n")[:2]
+    assert executable == str(program)
+    return prefix
+
+
+def test_a_runner_outside_environments_serves_the_activated_one(runner: Path, foreign: Path) -> None:
+    assert sees(runner, foreign) == str(foreign)
+
+
+@pytest.mark.parametrize("flag", ["-I", "-E"])
+def test_isolated_mode_ignores_the_activated_environment(runner: Path, foreign: Path, flag: str) -> None:
+    assert sees(runner, foreign, flag) == base_prefix(runner)
+
+
+def test_the_environment_a_runner_lies_in_wins(foreign: Path, own: Path) -> None:
+    assert sees(foreign / "bin/runner", own) == str(foreign)
+
+
+def test_the_environment_a_runner_is_the_python_of_wins(foreign: Path, own: Path) -> None:
+    assert sees(own / "bin/python", foreign) == str(own)
+
+
+def test_an_activated_environment_s_packages_are_found_by_children_too(runner: Path, foreign: Path) -> None:
+    packages = foreign / f"lib/python{python_version(runner)}/site-packages"
+    (packages / "only_here.py").write_text("print('found')")
+    script = (
+        "import subprocess, sys, only_here; subprocess.run([sys.executable, '-m', 'only_here'], check=True)"
+    )
+    done = run_program(runner, "-u", "-c", script, env={"VIRTUAL_ENV": str(foreign)})
+    (packages / "only_here.py").unlink()
+    assert done == Outcome(0, "found\nfound\n", "")
+
+
+def test_messages_name_the_runner_in_an_activated_environment(
+    runner: Path, foreign: Path, tmp_path: Path
+) -> None:
+    done = run_program(runner, "no.py", cwd=tmp_path, env={"VIRTUAL_ENV": str(foreign)})
+    assert done == run_program(runner, "no.py", cwd=tmp_path)
+    assert done.err.startswith(f"{runner}: ")
+
+
+def test_an_environment_of_another_version_is_left_alone(runner: Path, foreign: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text((foreign / "pyvenv.cfg").read_text())
+    (tmp_path / "lib/python2.7").mkdir(parents=True)
+    assert sees(runner, tmp_path) == base_prefix(runner)
+
+
 # A build backend of the standard library alone, so that nothing is downloaded.
 BACKEND = """
 import zipfile
@@ -161,33 +218,3 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         wheel.writestr(INFO + "/RECORD", "".join(p + ",,\\n" for p in [*FILES, INFO + "/RECORD"]))
     return name
 """
-
-
-def sees(program: Path, directory: Path, *flags: str) -> str:
-    """The sys.prefix of `program`, which has to keep its own sys.executable, with `directory` activated."""
-    shown = run_program(
-        program, *flags, "-c", "import sys; print(sys.executable); print(sys.prefix)", env={"VIRTUAL_ENV": str(directory)}
-    )
-    assert shown.code == 0, shown
-    executable, prefix = shown.out.split("\n")[:2]
-    assert executable == str(program)
-    return prefix
-
-
-def test_a_runner_outside_environments_serves_the_activated_one(runner: Path, foreign: Path) -> None:
-    assert sees(runner, foreign) == str(foreign)
-
-
-@pytest.mark.parametrize("flag", ["-I", "-E"])
-def test_isolated_mode_ignores_the_activated_environment(runner: Path, foreign: Path, flag: str) -> None:
-    assert sees(runner, foreign, flag) == base_prefix(runner)
-
-
-def test_the_environment_a_runner_lies_in_wins(foreign: Path, own: Path) -> None:
-    assert sees(foreign / "bin/runner", own) == str(foreign)
-
-
-def test_an_environment_of_another_version_is_left_alone(runner: Path, foreign: Path, tmp_path: Path) -> None:
-    (tmp_path / "pyvenv.cfg").write_text((foreign / "pyvenv.cfg").read_text())
-    (tmp_path / "lib/python2.7").mkdir(parents=True)
-    assert sees(runner, tmp_path) == base_prefix(runner)
