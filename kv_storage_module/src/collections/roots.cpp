@@ -4,15 +4,14 @@
 
 #include "collections/categories.hpp"
 #include "collections/slabs.hpp"
-#include "index/cursor.hpp"
-#include "index/key_index.hpp"
+#include "index/dismantle.hpp"
 #include "index/lookaside.hpp"
 
 namespace kv {
 namespace {
 
 constexpr std::uint32_t kFirstCapacity = 16;
-constexpr std::size_t kStepRoom = 1024;  // left in the journal when a step of several erasures ends
+constexpr std::size_t kBlocksPerStep = 128;
 
 // PartControl::directory: this header, then Ref[capacity].
 struct Directory {
@@ -60,16 +59,6 @@ void set_slot(Transaction& txn, std::uint32_t slot, Ref root) {
   root.record_bytes = record_bytes;
   copy_in(txn.fresh(block), &root, sizeof root);
   return block;
-}
-
-// Frees the smallest keys of a detached index: what is left is an index still.
-void free_entries(Transaction& txn, CollectionRoot& root) {
-  Cursor cursor(std::nullopt, std::nullopt, nullptr, false);
-  for (const Ref entry : cursor.collect(txn.part(), root.index)) {
-    static_cast<void>(erase(txn, &root.index, key_of(txn.part(), entry)));
-    txn.free(entry);
-    if (txn.journal_room() < kStepRoom) txn.commit();
-  }
 }
 
 }  // namespace
@@ -123,7 +112,7 @@ bool empty_trash_step(Transaction& txn) {
   CollectionRoot& root = *reinterpret_cast<CollectionRoot*>(txn.fresh(block));
   if (root.lookaside != kNullRef) free_lookaside(txn, &root.lookaside);
   if (root.index != kNullRef) {
-    free_entries(txn, root);
+    dismantle_index(txn, &root.index, kBlocksPerStep, [&](Ref entry) { txn.free(entry); });
   } else if (!slabs::free_one(txn, root) && !categories::free_some(txn, root)) {
     txn.store32(&txn.control().trash, root.next_trash);
     txn.free(block);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <limits>
+#include <stdexcept>
 #include <tuple>
 #include <vector>
 
@@ -14,7 +15,7 @@
 #include "collections/slabs.hpp"
 #include "csv/csv_file.hpp"
 #include "csv/workers.hpp"
-#include "index/key_index.hpp"
+#include "index/insert_sorted.hpp"
 #include "index/lookaside.hpp"
 #include "store/key_sort.hpp"
 #include "store/store_impl.hpp"
@@ -164,7 +165,7 @@ class Loader {
     return keep_a ? a : b;
   }
 
-  // Keys come in ascending order, so each insertion finds its path in the cache; many make one transaction.
+  // The keys come in ascending order and enter the index many at a time, each batch in one transaction.
   std::uint64_t build_index(const HiddenCollection& target) {
     std::vector<std::span<const RowKey>> runs;
     for (const ThreadRows& rows : threads_) runs.emplace_back(rows.keys);
@@ -173,31 +174,31 @@ class Loader {
     CollectionRoot& root = target.root(txn);
     resize_lookaside(txn, &root.lookaside, rows_);
     std::uint64_t inserted = 0;
-    const RowKey* next = merged.next();
-    while (next != nullptr) {
+    std::vector<Ref> batch;
+    std::vector<std::uint64_t> hashes;
+    const Lookaside table(txn.part(), root.lookaside);
+    for (const RowKey* next = merged.next(); next != nullptr;) {
       RowKey row = *next;
       while ((next = merged.next()) != nullptr && next->view() == row.view()) row = settle(row, *next);
-      insert_row(txn, root, row);
-      ++inserted;
-      if (txn.journal_room() < kStepRoom || next == nullptr) commit_step(txn, root, inserted);
+      batch.push_back(make_entry(txn, row.view(), record_value(record_at(row.row))));
+      hashes.push_back(hash_key(row.view(), arena_.header().hash_seed));
+      table.prefetch(hashes.back());
+      if (batch.size() < kSortedBatch && next != nullptr) continue;
+      inserted += batch.size();
+      insert_batch(txn, root, batch, inserted);
+      for (std::size_t i = 0; i < batch.size(); ++i) table.insert(hashes[i], batch[i]);
+      batch.clear();
+      hashes.clear();
     }
     return inserted;
   }
 
-  void insert_row(Transaction& txn, CollectionRoot& root, const RowKey& row) {
-    const Ref entry = make_entry(txn, row.view(), record_value(record_at(row.row)));
-    static_cast<void>(insert(txn, &root.index, entry));
-    const std::uint64_t hash = hash_key(row.view(), arena_.header().hash_seed);
-    Lookaside(txn.part(), root.lookaside).prefetch(hash);
-    uncommitted_.push_back({hash, entry});
-  }
-
-  void commit_step(Transaction& txn, CollectionRoot& root, std::uint64_t inserted) {
+  static void insert_batch(Transaction& txn, CollectionRoot& root, std::span<const Ref> batch, std::uint64_t inserted) {
+    std::vector<Ref> replaced;
+    insert_sorted(txn, &root.index, batch, replaced);
+    if (!replaced.empty()) throw std::logic_error("a key stands twice among keys that were compared");
     txn.store64(&root.entries, inserted);
     txn.commit();
-    const Lookaside table(txn.part(), root.lookaside);
-    for (const auto& [hash, entry] : uncommitted_) table.insert(hash, entry);
-    uncommitted_.clear();
   }
 
   // The slots of rows that were filtered or dropped, from the last one down.
@@ -224,11 +225,6 @@ class Loader {
   std::vector<std::uint64_t> lines_;  // by row
   std::vector<ThreadRows> threads_;
   std::vector<std::uint32_t> dropped_rows_;
-  struct Uncommitted {
-    std::uint64_t hash;
-    Ref entry;
-  };
-  std::vector<Uncommitted> uncommitted_;
 };
 
 }  // namespace

@@ -12,26 +12,12 @@
 #include "collections/slabs.hpp"
 #include "index/key_hash.hpp"
 #include "index/lookaside.hpp"
-#include "index/node.hpp"
+#include "index/verify.hpp"
 #include "memory/allocator.hpp"
 #include "memory/pins.hpp"
 
 namespace kv {
 namespace {
-
-// Visits every node and entry of an index.
-template <class OnNode, class OnEntry>
-void walk_index(const Part& part, Ref ref, OnNode&& on_node, OnEntry&& on_entry) {
-  if (ref == kNullRef) return;
-  if (EntryHeader::load(part.at(ref, kEntryHeaderBytes)).kind == kEntryKind) return on_entry(ref);
-  on_node(ref);
-  const NodeView node(part, ref);
-  if (!node) return;
-  if (node.has_terminal()) on_entry(node.terminal());
-  ChildList children;
-  children.read(node);
-  for (unsigned i = 0; i < children.count; ++i) walk_index(part, children.refs[i], on_node, on_entry);
-}
 
 // One part, under its lock. Every block that the allocator has handed out must be claimed by exactly one structure.
 class PartVerifier {
@@ -68,14 +54,15 @@ class PartVerifier {
     claim(block, "a collection's root");
     std::unordered_set<Ref> entries;
     std::uint64_t records = 0;
-    walk_index(
+    verify_index(
         part_, root.index, [&](Ref node) { claim(node, "a node of an index"); },
         [&](Ref entry) {
           claim(entry, "an entry");
           entries.insert(entry);
           verify_home(entry, root);
           if (root.record_bytes != 0) records += verify_record(entry, root) ? 1 : 0;
-        });
+        },
+        violations_);
     if (entries.size() != root.entries) {
       complain("counts " + std::to_string(root.entries) + " entries but has " + std::to_string(entries.size()), block);
     }
@@ -87,15 +74,15 @@ class PartVerifier {
   // What waits to be freed may have lost its counts, but no block.
   void verify_trash(Ref block, const CollectionRoot& root) {
     claim(block, "a detached root");
-    verify_index_only(root.index, "a detached index");
+    verify_index_only(root.index, "a detached index", IndexShape::kDismantled);
     for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
     for (const Ref slab : slabs::all(part_, root)) claim(slab, "a slab");
     verify_categories(root);
   }
 
-  void verify_index_only(Ref index, const char* what) {
+  void verify_index_only(Ref index, const char* what, IndexShape shape = IndexShape::kAny) {
     const auto claim_it = [&](Ref ref) { claim(ref, what); };
-    walk_index(part_, index, claim_it, claim_it);
+    verify_index(part_, index, claim_it, claim_it, violations_, shape);
   }
 
   [[nodiscard]] std::uint64_t hash_of(Ref entry) const {
