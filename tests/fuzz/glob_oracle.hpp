@@ -80,7 +80,10 @@ class GlobOracle {
     bool found = false;
     for (std::size_t k = 0; k < pieces.size(); ++k) {
       found = found || pieces[k].find(character) != std::u32string::npos;
-      if (k + 1 == pieces.size() || pieces[k].empty() || pieces[k + 1].empty()) continue;
+      if (k + 1 == pieces.size()) continue;
+      // Nothing is left before the hyphen but the "!": CPython's "[^-d]", where the hyphen stands for itself.
+      found = found || (pieces[k].empty() && character == U'-');
+      if (pieces[k].empty() || pieces[k + 1].empty()) continue;
       found = found || (pieces[k].back() <= character && character <= pieces[k + 1].front());
     }
     return found != negated;
