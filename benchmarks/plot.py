@@ -93,6 +93,19 @@ def draw_panel(axis: Any, heading: str, column: list[tuple[str, float]]) -> None
         side.set_visible(False)
 
 
+def draw_all(document: dict[str, Any], folder: Path) -> None:
+    """Draws every plot that the result has figures for."""
+    found = Results([results.from_json(line) for line in document["results"]])
+    matplotlib = third_party("matplotlib")
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "kv_storage"  # the same file for the same figures
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, panels in PLOTS.items():
+        shown = tuple(panel for panel in panels if bars(panel, found))
+        if shown:
+            draw(folder / f"{name}.svg", shown, found)
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,16 +113,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("result", type=Path, help="a JSON file written by run.py")
     parser.add_argument("--folder", type=Path, default=HERE / "plots", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    document = json.loads(options.result.read_text())
-    found = Results([results.from_json(line) for line in document["results"]])
-    matplotlib = third_party("matplotlib")
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "kv_storage"  # the same file for the same figures
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for name, panels in PLOTS.items():
-        shown = tuple(panel for panel in panels if bars(panel, found))
-        if shown:
-            draw(options.folder / f"{name}.svg", shown, found)
+    draw_all(json.loads(options.result.read_text()), options.folder)
 
 
 if __name__ == "__main__":

@@ -155,11 +155,11 @@ def main(arguments: list[str]) -> int:
     lines: list[Line] = []
     for workload in options.workloads:
         lines += measure(workload, options, settings, errors)
-        print(report.workload_table(workload, Results(lines)), end="\n\n", flush=True)
+        print(report.table(report.workload_rows(workload, Results(lines))), end="\n\n", flush=True)
     found = Results(lines)
     judged = targets.verdicts(found)
     if judged:
-        print(report.target_table(judged))
+        print(report.table(report.target_rows(judged)))
     if options.quick:
         print("\nquick run: these figures show only that the programs work")
     for error in errors:

@@ -74,7 +74,8 @@ int main(int argc, char** argv) {
   kv::CsvOptions options;
   int repeat = 3;
   if (!parse_arguments(argc, argv, options, repeat)) {
-    std::fprintf(stderr, "usage: csv_bench FILE KEY [--threads N] [--repeat N] [--where FILTER] [--type COLUMN=TYPE]\n");
+    std::fprintf(stderr,
+                 "usage: csv_bench FILE KEY [--threads N] [--repeat N] [--where FILTER] [--type COLUMN=TYPE]\n");
     return 2;
   }
   try {

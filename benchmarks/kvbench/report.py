@@ -24,25 +24,24 @@ def figure(value: float | None) -> str:
         return f"{value / 1e6:.3g} M"
     if value >= 1e4:
         return f"{value / 1e3:.3g} k"
-    return f"{value:.3g}"
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def workload_table(workload: str, results: Results) -> str:
+def workload_rows(workload: str, results: Results) -> list[list[str]]:
     """One row for each metric, one column for each peer; what dict did beside each peer is left out."""
     peers = results.peers(workload)
     metrics = [name for name in results.metrics(workload) if not name.startswith(("dict_", "empty_"))]
-    return table(
-        [[workload, *peers]]
-        + [
-            [metric, *(figure(results.median(workload, peer, metric)) for peer in peers)]
-            for metric in metrics
-        ]
-    )
+    return [
+        [workload, *peers],
+        *([name, *(figure(results.median(workload, peer, name)) for peer in peers)] for name in metrics),
+    ]
 
 
-def target_table(verdicts: Iterable[Verdict]) -> str:
-    head = ["target", "ours", "x dict", "best peer", "x best", "target", "value", "met"]
-    return table([head, *(_target_row(verdict) for verdict in verdicts)])
+def target_rows(verdicts: Iterable[Verdict]) -> list[list[str]]:
+    return [
+        ["", "ours", "x dict", "best peer", "x best", "target", "value", "met"],
+        *map(_target_row, verdicts),
+    ]
 
 
 def _target_row(verdict: Verdict) -> list[str]:

@@ -33,7 +33,7 @@ def run(peer: str, settings: Settings) -> Result:
         folder = extension_folder(executable)
         if folder:
             metrics["import_ms"] = _import_ms(folder, settings)
-    return Result(metrics, executable)
+    return Result(metrics, f"start and end of {Path(executable).name} -c pass")
 
 
 def _start_up(executable: str, settings: Settings) -> Metrics:
