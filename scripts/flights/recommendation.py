@@ -70,13 +70,19 @@ class Recommendation:
 
 
 class History:
-    """How a flight did over a number of days."""
+    """How a flight did over a number of days.
 
-    def __init__(self, delays: Delays) -> None:
-        self._sorted = np.sort(delays)  # NaN last
-        self.observations = len(delays)
-        self.arrived = int(self._sorted.searchsorted(np.nan))
-        self.on_time = count_on_time(delays)
+    Its delays are kept in order: so counts and the median are positions.
+    """
+
+    def __init__(self, delays: Delays, that_day: float) -> None:
+        """Of `delays`, one equal to `that_day` is left out; which of the equal ones makes no difference."""
+        ordered = np.sort(delays)  # NaN last
+        place = int(ordered.searchsorted(that_day))
+        self._ordered = np.concatenate((ordered[:place], ordered[place + 1 :]))
+        self.observations = len(self._ordered)
+        self.arrived = int(self._ordered.searchsorted(np.nan))
+        self.on_time = int(self._ordered.searchsorted(ON_TIME_MINUTES))
 
     def punctuality(self, route_share: float) -> float:
         """The share on time, drawn toward that of the route."""
@@ -84,13 +90,13 @@ class History:
 
     def mean_delay(self) -> float | None:
         """Of the arrivals; none if there was none."""
-        return float(self._sorted[: self.arrived].mean()) if self.arrived else None
+        return float(self._ordered[: self.arrived].sum()) / self.arrived if self.arrived else None
 
     def median_delay(self) -> float | None:
         """Of the arrivals; none if there was none."""
         if not self.arrived:
             return None
-        lower, upper = self._sorted[(self.arrived - 1) // 2], self._sorted[self.arrived // 2]
+        lower, upper = self._ordered[(self.arrived - 1) // 2], self._ordered[self.arrived // 2]
         return float(lower + upper) / 2
 
 
@@ -106,27 +112,21 @@ def recommend(catalog: Catalog, origin: str, dest: str, day: date) -> Recommenda
     delays = flights.find(f"{route}-*").column("arr_delay")
     delays_today = np.array([flight.arr_delay for _, flight in today], np.float32)
     observations = len(delays) - len(delays_today)
-    share = (count_on_time(delays) - count_on_time(delays_today) + 1) / (observations + 2)
+    share = (_count_on_time(delays) - _count_on_time(delays_today) + 1) / (observations + 2)
 
     ranked = []
     for key, flight in today:
         name = f"{flight.carrier}{flight.flight}"
         delays = flights.find(f"{route}-*-{escape(name)}").column("arr_delay")
-        history = History(_without(delays, flight.arr_delay))
+        history = History(delays, flight.arr_delay)
         ranked.append(_ranked(key, name, catalog.airline(flight.carrier), flight, history, share))
     ranked.sort(key=_order)
     return Recommendation(ranked, share, observations, (time.perf_counter() - started) * 1e3)
 
 
-def count_on_time(delays: Delays) -> int:
+def _count_on_time(delays: Delays) -> int:
     """How many arrived on time; NaN compares as false."""
     return int(np.count_nonzero(delays < ON_TIME_MINUTES))
-
-
-def _without(delays: Delays, that_day: float) -> Delays:
-    """The delays but for one that is equal to `that_day`; which of the equal ones makes no difference."""
-    same = np.isnan(delays) if math.isnan(that_day) else delays == that_day
-    return np.delete(delays, same.nonzero()[0][:1])
 
 
 def _ranked(

@@ -1,8 +1,8 @@
 """The HTTP interface of the flight service: JSON for programs, one page for people.
 
-Every handler answers from the store in about a millisecond, so it runs on the event loop itself: no thread
-has to be woken, and none waits. The counters live in the store too, where all processes that share it count
-together.
+Every handler answers from the store in a few milliseconds at most, so it runs on the event loop itself: no
+thread has to be woken, and none waits. The counters live in the store too, where all processes that share it
+count together.
 """
 
 from __future__ import annotations

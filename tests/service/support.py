@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import signal
-import site
 import statistics
 import subprocess
 import sys
@@ -46,7 +45,8 @@ def runner_binary() -> str:
 def environment() -> dict[str, str]:
     """Ours, with the packages that these tests see, wherever the runner stands; and no store to be shared."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("KV_", "RUNNER_"))}
-    variables["PYTHONPATH"] = os.pathsep.join(site.getsitepackages())
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    variables["PYTHONPATH"] = os.pathsep.join(packages)
     return variables
 
 

@@ -112,7 +112,8 @@ def test_stats_counts_every_answer_of_many_threads(service: Service) -> None:
 
 def test_stats_has_the_store(service: Service) -> None:
     stats = service.get("stats").json()
-    assert stats["store"]
+    assert stats["store"]["collections"]["flights"] == {"kind": "records", "keys": 336_776}
+    assert stats["store"]["committed_bytes"] > 336_776 * 56
     assert stats["service"]["uptime_seconds"] > 0
 
 
