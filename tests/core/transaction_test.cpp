@@ -1,6 +1,7 @@
 // Atomicity of a transaction: within one process, and when its process is killed at a chosen point.
 #include "memory/transaction.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -178,6 +179,66 @@ TEST_CASE_FIXTURE(TransactionFixture, "transaction: what was allocated is free a
   }
   CHECK(blocks_in_use(part) == before);
   CHECK(untouched());
+}
+
+TEST_CASE_FIXTURE(TransactionFixture, "transaction: nobody gets freed memory before the commit") {
+  constexpr std::size_t kBlocks = 50;
+  for (const std::size_t bytes : {std::size_t{64}, std::size_t{3'000}, std::size_t{40'000}}) {
+    CAPTURE(bytes);
+    std::vector<Ref> old_blocks;
+    {
+      Transaction txn(part);
+      for (std::size_t i = 0; i < kBlocks; ++i) {
+        old_blocks.push_back(txn.allocate(bytes));
+        store_relaxed<std::uint64_t>(txn.fresh(old_blocks.back()), i);
+      }
+      txn.commit();
+    }
+    const auto before = blocks_in_use(part);
+    for (const bool commits : {false, true}) {
+      Transaction txn(part);
+      for (const Ref old_block : old_blocks) txn.free(old_block);
+      CHECK_THROWS_AS(txn.free(old_blocks.front()), std::logic_error);
+      for (std::size_t i = 0; i < kBlocks; ++i) {
+        const Ref fresh = txn.allocate(bytes);
+        CHECK(std::find(old_blocks.begin(), old_blocks.end(), fresh) == old_blocks.end());
+        store_relaxed<std::uint64_t>(txn.fresh(fresh), 0xDEAD);
+      }
+      if (commits) {
+        txn.commit();
+        continue;
+      }
+      txn.rollback();
+      for (std::size_t i = 0; i < kBlocks; ++i) REQUIRE(load64(part.at(old_blocks[i], 8)) == i);
+      CHECK_NOTHROW(txn.free(old_blocks.front()));  // the rollback took its free back, too
+    }
+    CHECK(blocks_in_use(part).size() == before.size());
+  }
+}
+
+TEST_CASE_FIXTURE(TransactionFixture, "transaction: the journal has room for what was freed, or the free is refused") {
+  std::vector<Ref> blocks;
+  Transaction txn(part);
+  for (int i = 0; i < 3'000; ++i) {
+    blocks.push_back(txn.allocate(i % 3 == 0 ? 20'000 : 5'000));
+    txn.commit();
+  }
+  // Free every other block first, so that the runs have many neighbours to be merged with later.
+  for (std::size_t i = 0; i < blocks.size(); i += 2) {
+    txn.free(blocks[i]);
+    if (txn.journal_room() < 100) txn.commit();
+  }
+  txn.commit();
+  std::size_t freed = 0;
+  const auto free_all = [&] {
+    for (std::size_t i = 1; i < blocks.size(); i += 2, ++freed) txn.free(blocks[i]);
+  };
+  CHECK_THROWS_AS(free_all(), std::logic_error);
+  CHECK(freed > 100);
+  CHECK(txn.journal_room() < 32);
+  txn.commit();
+  CHECK(txn.journal_room() == kJournalEntries);
+  txn.rollback();
 }
 
 namespace {

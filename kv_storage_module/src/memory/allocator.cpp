@@ -228,6 +228,30 @@ class Runs {
   AllocatorState& state_;
 };
 
+// Where a small block stands in its run.
+struct SmallBlock {
+  ChunkEntry* run;
+  std::uint64_t* bitmap_word;
+  std::uint32_t word;
+  std::uint64_t mask;
+};
+
+// Throws std::logic_error if `block` is not a block in use of the run `head`.
+[[nodiscard]] SmallBlock find_small_block(const Part& part, Ref block, std::uint32_t head) {
+  ChunkEntry* const run = entry_of(part, head);
+  const SizeClass& shape = kSizeClassTable[run->size_class];
+  const auto offset =
+      static_cast<std::uint32_t>((std::uint64_t{block} - std::uint64_t{head} * kGranulesPerChunk) * kGranule);
+  if (offset < shape.first_offset) throw std::logic_error("free of an address inside a bitmap");
+  const std::uint32_t index = shape.index_of(offset - shape.first_offset);
+  auto* const bitmap = reinterpret_cast<std::uint64_t*>(chunk_address(part, head));
+  const SmallBlock found{run, bitmap + index / 64, index / 64, std::uint64_t{1} << index % 64};
+  if (shape.first_offset + index * shape.block_bytes != offset || (load64(found.bitmap_word) & found.mask) == 0) {
+    throw std::logic_error("free of something that is no block in use");
+  }
+  return found;
+}
+
 // Equal blocks in runs: the upper half.
 class SmallBlocks {
  public:
@@ -253,22 +277,13 @@ class SmallBlocks {
   }
 
   void free(Ref block, std::uint32_t head) {
-    ChunkEntry* const entry = entry_of(part_, head);
+    const SmallBlock found = find_small_block(part_, block, head);
+    ChunkEntry* const entry = found.run;
     const std::size_t size_class = entry->size_class;
     const SizeClass& shape = kSizeClassTable[size_class];
-    const auto offset =
-        static_cast<std::uint32_t>((std::uint64_t{block} - std::uint64_t{head} * kGranulesPerChunk) * kGranule);
-    if (offset < shape.first_offset) throw std::logic_error("free of an address inside a bitmap");
-    const std::uint32_t index = shape.index_of(offset - shape.first_offset);
-    auto* const bitmap = reinterpret_cast<std::uint64_t*>(chunk_address(part_, head));
-    const std::uint64_t bits = load64(bitmap + index / 64);
-    const std::uint64_t mask = std::uint64_t{1} << index % 64;
-    if (shape.first_offset + index * shape.block_bytes != offset || (bits & mask) == 0) {
-      throw std::logic_error("free of something that is no block in use");
-    }
     if (entry->used == shape.blocks) link(head, size_class);
-    txn_.store64(bitmap + index / 64, bits & ~mask);
-    store_use(entry, entry->used - 1, std::min(entry->hint, index / 64));
+    txn_.store64(found.bitmap_word, load64(found.bitmap_word) & ~found.mask);
+    store_use(entry, entry->used - 1, std::min(entry->hint, found.word));
     runs_.count(&state_.used_bytes, -std::int64_t{shape.block_bytes});
     const bool only_run = state_.small_runs[size_class] == head && entry->next == kNoChunk;
     if (entry->used == 0 && !only_run) {  // one empty run stays, or a class used now and then would thrash
@@ -347,10 +362,14 @@ class SmallBlocks {
   return static_cast<Ref>(head * kGranulesPerChunk);
 }
 
-void free_large(Transaction& txn, Ref block, std::uint32_t head) {
+void check_large(Ref block, std::uint32_t head) {
   if (std::uint64_t{block} != std::uint64_t{head} * kGranulesPerChunk) {
     throw std::logic_error("free of an address inside a large block");
   }
+}
+
+void free_large(Transaction& txn, Ref block, std::uint32_t head) {
+  check_large(block, head);
   Runs runs(txn);
   const std::uint32_t length = entry_of(txn.part(), head)->length;
   runs.count(&txn.control().allocator.used_bytes, -static_cast<std::int64_t>(std::uint64_t{length} * kChunkBytes));
@@ -375,6 +394,22 @@ void free_block(Transaction& txn, Ref block) {
       return SmallBlocks(txn).free(block, head);
     case ChunkState::kLarge:
       return free_large(txn, block, head);
+    default:
+      throw std::logic_error("free of memory that is not in use");
+  }
+}
+
+std::size_t journal_for_free(const Part& part, Ref block, std::size_t before) {
+  constexpr std::size_t kGiveRun = 15;  // count; unlinked neighbours: 4; head and tail: 8; list: 2
+  constexpr std::size_t kSmall = 7;     // bitmap, use, bytes; back into its list: 4
+  constexpr std::size_t kUnlinkRun = 2;
+  const std::uint32_t head = run_of(part, block);
+  switch (static_cast<ChunkState>(entry_of(part, head)->state)) {
+    case ChunkState::kSmall:
+      return kSmall + (find_small_block(part, block, head).run->used <= before + 1 ? kUnlinkRun + kGiveRun : 0);
+    case ChunkState::kLarge:
+      check_large(block, head);
+      return 1 + kGiveRun;
     default:
       throw std::logic_error("free of memory that is not in use");
   }

@@ -20,6 +20,8 @@ namespace kv {
 [[nodiscard]] Ref allocate_block(Transaction& txn, std::size_t bytes);
 // Throws std::logic_error if `block` is not a block in use: a bug of ours, noticed before it does harm.
 void free_block(Transaction& txn, Ref block);
+// How many journal entries that takes at most, if `before` other blocks may be freed before it. Throws likewise.
+[[nodiscard]] std::size_t journal_for_free(const Part& part, Ref block, std::size_t before);
 [[nodiscard]] std::size_t allocated_bytes(const Part& part, Ref block) noexcept;
 
 // Gives large free runs back to the system while free memory exceeds the slack. Commits steps of its own.

@@ -1,5 +1,6 @@
 #include "memory/transaction.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "memory/allocator.hpp"
@@ -26,7 +27,7 @@ Transaction::~Transaction() {
 
 void Transaction::record(const void* word) {
   const std::uint64_t count = control_.journal_count;
-  if (count == kJournalEntries) throw std::logic_error("a transaction outgrew its journal");
+  if (count + reserved_ >= kJournalEntries) throw std::logic_error("a transaction outgrew its journal");
   if (count == 0) {
     store_relaxed<std::uint64_t>(&control_.sequence, control_.sequence + 1);
     std::atomic_thread_fence(std::memory_order_release);
@@ -64,6 +65,7 @@ void Transaction::write(void* address, const void* from, std::size_t bytes) {
 }
 
 void Transaction::commit() noexcept {
+  if (freed_count_ != 0) give_back();
   if (control_.journal_count == 0) return;
   compiler_fence();
   store_relaxed<std::uint64_t>(&control_.journal_count, 0);  // the commit point
@@ -71,18 +73,45 @@ void Transaction::commit() noexcept {
   if (++control_.transactions % kReapInterval == 0 && control_.pins.records != 0) part_.arena().reap_soon();
 }
 
-void Transaction::rollback() noexcept { part_.undo(); }
+void Transaction::rollback() noexcept {
+  forget_freed();
+  part_.undo();
+}
 
-std::size_t Transaction::journal_room() const noexcept { return kJournalEntries - control_.journal_count; }
+std::size_t Transaction::journal_room() const noexcept { return kJournalEntries - control_.journal_count - reserved_; }
 
 Ref Transaction::allocate(std::size_t bytes) { return allocate_block(*this, bytes); }
 
 void Transaction::free(Ref block) {
-  if (control_.pins.records != 0 && pins::pinned(*this, block)) {
-    pins::make_orphan(*this, block);
+  if (control_.pins.records != 0 && pins::pinned(*this, block)) return pins::make_orphan(*this, block);
+  const std::size_t entries = journal_for_free(part_, block, freed_count_);
+  if (freed(block)) throw std::logic_error("free of a block that this step has freed already");
+  if (journal_room() < entries) throw std::logic_error("a transaction outgrew its journal");
+  if (freed_count_ < kFewBlocks) {
+    few_freed_[freed_count_] = block;
   } else {
-    free_block(*this, block);
+    more_freed_.push_back(block);
   }
+  ++freed_count_;
+  reserved_ += entries;
+}
+
+bool Transaction::freed(Ref block) const noexcept {
+  const Ref* const few_end = few_freed_ + std::min(freed_count_, kFewBlocks);
+  return std::find(few_freed_, few_end, block) != few_end ||
+         std::find(more_freed_.begin(), more_freed_.end(), block) != more_freed_.end();
+}
+
+void Transaction::give_back() {
+  reserved_ = 0;
+  for (std::size_t i = 0; i < std::min(freed_count_, kFewBlocks); ++i) free_block(*this, few_freed_[i]);
+  for (const Ref block : more_freed_) free_block(*this, block);
+  forget_freed();
+}
+
+void Transaction::forget_freed() noexcept {
+  freed_count_ = reserved_ = 0;
+  more_freed_.clear();
 }
 
 std::size_t Transaction::block_bytes(Ref block) const noexcept { return allocated_bytes(part_, block); }

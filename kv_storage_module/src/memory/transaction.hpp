@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "memory/part.hpp"
 
@@ -30,8 +31,8 @@ class Transaction {
   // A block of at least `bytes` bytes, aligned to 8 (64 if bytes >= 4096), contents undefined.
   // Throws Error{kOverCapacity}; the transaction may then be rolled back or go on. O(1) for blocks up to 32 KiB.
   [[nodiscard]] Ref allocate(std::size_t bytes);
-  // Gives a block back. If it is pinned it stays readable until its last pin goes. Its contents are not touched.
-  // A step frees last: memory freed in it may be handed out and filled anew, and a rollback would find it overwritten.
+  // Gives a block back. If it is pinned it stays readable until its last pin goes. Its contents are not touched, and
+  // nobody gets its memory before the commit: a rollback must find it as it was.
   void free(Ref block);
   // Size of a live block: at least what was asked for.
   [[nodiscard]] std::size_t block_bytes(Ref block) const noexcept;
@@ -56,17 +57,28 @@ class Transaction {
   void commit() noexcept;
   void rollback() noexcept;
 
-  // Journal entries still free: a step should end while some hundred are.
+  // Journal entries still free, not counting those that the frees of this step will need: a step should end while some
+  // hundred are.
   [[nodiscard]] std::size_t journal_room() const noexcept;
 
   [[nodiscard]] Part& part() const noexcept { return part_; }
   [[nodiscard]] PartControl& control() const noexcept { return control_; }
 
  private:
+  static constexpr std::size_t kFewBlocks = 8;
+
   void record(const void* word);
+  [[nodiscard]] bool freed(Ref block) const noexcept;
+  void give_back();
+  void forget_freed() noexcept;
 
   Part& part_;
   PartControl& control_;
+  // Blocks freed in this step, of which the allocator learns with the commit; most steps free few.
+  std::size_t freed_count_ = 0;
+  std::size_t reserved_ = 0;  // journal entries for that
+  Ref few_freed_[kFewBlocks] = {};
+  std::vector<Ref> more_freed_;
 };
 
 }  // namespace kv
