@@ -73,10 +73,10 @@ std::size_t find_column(std::span<const FileColumn> columns, std::string_view na
   throw Error::at(where, line, position, "there is no column " + quoted(name) + suggestion(name, names, "columns"));
 }
 
-FieldError wrong_value(std::size_t field, const Column& column, ByteView found) {
+FieldError wrong_value(std::size_t field, const Column& column, ByteView found, std::string_view note) {
   return {.field = field,
           .what = "expected " + Schema::type_name(column) + ", found " + quoted(found) + " in column '" + column.name +
-                  "'" + std::string(accepted_form(column.type))};
+                  "'" + std::string(accepted_form(column.type)).append(note)};
 }
 
 }  // namespace kv::csv

@@ -46,7 +46,8 @@ struct FieldError {
   std::string what;
 };
 
-// "expected float32, found 'abc' in column 'x'", with what the type holds.
-[[nodiscard]] FieldError wrong_value(std::size_t field, const Column& column, ByteView found);
+// "expected float32, found 'abc' in column 'x'", with what the type holds, and `note` behind it.
+[[nodiscard]] FieldError wrong_value(std::size_t field, const Column& column, ByteView found,
+                                     std::string_view note = {});
 
 }  // namespace kv::csv

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kMaxWidth = 1'000;
 constexpr int kMaxPrecision = 100;
 constexpr std::size_t kFloatBuffer = 512;  // the longest double has 309 digits before the point
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 
 bool is_align(char c) noexcept { return c == '<' || c == '>' || c == '^' || c == '='; }
 bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
@@ -91,7 +90,7 @@ struct CivilTime {
     second = static_cast<unsigned>(clock.seconds().count());
     fraction = static_cast<unsigned>(clock.subseconds().count());
   }
-  std::chrono::year_month_day date;
+  std::chrono::year_month_day date{};
   unsigned hour = 0, minute = 0, second = 0, fraction = 0;
 };
 
@@ -179,7 +178,7 @@ void append_integer(std::string& out, bool negative, std::uint64_t magnitude, co
 
 void append_float(std::string& out, double value, const FormatSpec& spec) {
   constexpr int kDefaultPrecision = 6;
-  std::array<char, kFloatBuffer> buffer;
+  std::array<char, kFloatBuffer> buffer{};
   char* const begin = buffer.data();
   const char* const end = std::to_chars(begin, begin + buffer.size(), value, std::chars_format::fixed,
                                         spec.precision.value_or(kDefaultPrecision))

@@ -161,9 +161,9 @@ void KeyTemplate::append_value(const Piece& piece, ByteView text, std::string& o
       if (piece.spec_text.empty()) return append_iso_datetime(out, time);
       return append_time(out, time, piece.spec_text);
   }
-  FieldError error = wrong_value(piece.field, piece.column, text);
-  if (piece.style == Style::kNumber) error.what += "; the key format '" + piece.spec_text + "' needs an integer";
-  throw error;
+  const bool integer_wanted = piece.style == Style::kNumber && piece.spec.type != 'f';
+  throw wrong_value(piece.field, piece.column, text,
+                    integer_wanted ? "; the key format '" + piece.spec_text + "' needs an integer" : "");
 }
 
 }  // namespace kv::csv

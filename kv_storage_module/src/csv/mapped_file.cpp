@@ -28,13 +28,12 @@ void advise(const char* begin, const char* end, int advice) noexcept {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) {
+// Without O_NONBLOCK, opening a pipe that nobody writes would never return.
+MappedFile::MappedFile(const std::string& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   const auto fail = [&](int os_error, const char* what) {
     if (descriptor_ >= 0) ::close(descriptor_);
     throw Error::from_errno(os_error, what, path);
   };
-  // Without O_NONBLOCK, opening a pipe that nobody writes would never return.
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) fail(errno, "cannot open CSV file");
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0) fail(errno, "cannot examine CSV file");

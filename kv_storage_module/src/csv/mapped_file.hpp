@@ -32,7 +32,7 @@ class MappedFile {
   static void release(const char* begin, const char* end) noexcept;
 
  private:
-  int descriptor_ = -1;
+  int descriptor_;
   char* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t mapped_ = 0;

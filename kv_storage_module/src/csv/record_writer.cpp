@@ -42,9 +42,7 @@ void store_code(const Dictionary& dictionary, ByteView text, std::uint64_t hash,
 
 bool store_bytes(std::size_t index, const Column& column, ByteView text, char* at) {
   if (text.size() > column.bytes) {
-    FieldError error = wrong_value(index, column, text);
-    error.what += ", which has " + std::to_string(text.size()) + " bytes";
-    throw error;
+    throw wrong_value(index, column, text, ", which has " + std::to_string(text.size()) + " bytes");
   }
   std::memcpy(at, text.data(), text.size());
   std::memset(at + text.size(), 0, column.bytes - text.size());

@@ -43,6 +43,7 @@ ByteView Field::unescape(std::string& scratch) const {
 
 RowReader::RowReader(const Source& source, const RowRange& range, std::size_t columns)
     : source_(source),
+      dialect_(source.dialect),
       tokenizer_(range.begin, range.end, source.dialect),
       cursor_(range.begin),
       range_end_(range.end),
@@ -53,8 +54,6 @@ RowReader::RowReader(const Source& source, const RowRange& range, std::size_t co
 bool RowReader::next() {
   const char* at = skip_blank_lines();
   if (at == nullptr) return false;
-  row_begin_ = cursor_;
-  row_line_ = line_;
   const std::size_t last = fields_.size() - 1;
   for (std::size_t index = 0;; ++index) {
     const char* const after = add_field(index, cursor_, at);
@@ -73,7 +72,7 @@ bool RowReader::next() {
 // The first field end of the next row that is not blank; nullptr at the end of the range.
 const char* RowReader::skip_blank_lines() {
   const char* at = tokenizer_.next();
-  while (at == cursor_ && at != range_end_ && is_line_end(*at)) {
+  while (at != nullptr && at == cursor_ && at != range_end_ && is_line_end(*at)) {
     end_line(at);
     at = tokenizer_.next();
   }
@@ -85,7 +84,7 @@ const char* RowReader::skip_blank_lines() {
 
 const char* RowReader::add_field(std::size_t index, const char* begin, const char* end) {
   Field& field = fields_[index];
-  const char quote = source_.dialect.quote;
+  const char quote = dialect_.quote;
   field = {.begin = begin, .data = begin, .size = static_cast<std::size_t>(end - begin), .escaped = 0};
   if (begin != end && *begin == quote && quote != 0) [[unlikely]] {
     field.data = begin + 1;
@@ -113,7 +112,7 @@ Error RowReader::error_at(const char* at, std::string_view what) const {
 
 // The tokenizer stopped before it found the end of the field that begins at `field`.
 void RowReader::fail_without_end(const char* field) const {
-  const char quote = source_.dialect.quote;
+  const char quote = dialect_.quote;
   const std::string shown = std::string("'") + quote + "'";
   if (tokenizer_.fault() == nullptr) {
     throw error_at(field, "this field opens with " + shown + " and is never closed; close it, or double each " + shown +
@@ -132,12 +131,12 @@ void RowReader::fail_without_end(const char* field) const {
 }
 
 void RowReader::fail_too_few(std::size_t found, const char* at) const {
-  throw error_at(at, "expected " + counted_fields(fields_.size()) + separator_note(source_.dialect.delimiter) +
+  throw error_at(at, "expected " + counted_fields(fields_.size()) + separator_note(dialect_.delimiter) +
                          ", the row ends after " + std::to_string(found));
 }
 
 void RowReader::fail_too_many(const char* at) const {
-  throw error_at(at, "expected " + counted_fields(fields_.size()) + separator_note(source_.dialect.delimiter) +
+  throw error_at(at, "expected " + counted_fields(fields_.size()) + separator_note(dialect_.delimiter) +
                          ", here begins one more; quote a field that holds the delimiter");
 }
 

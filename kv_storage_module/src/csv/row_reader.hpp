@@ -59,15 +59,14 @@ class RowReader {
  private:
   [[nodiscard]] const char* skip_blank_lines();
   [[nodiscard]] const char* add_field(std::size_t index, const char* begin, const char* end);
-  [[nodiscard]] bool is_row_end(const char* at) const noexcept {
-    return *at != source_.dialect.delimiter || at == range_end_;
-  }
+  [[nodiscard]] bool is_row_end(const char* at) const noexcept { return *at != dialect_.delimiter || at == range_end_; }
   void end_line(const char* line_end);
   [[noreturn]] void fail_without_end(const char* field) const;
   [[noreturn]] void fail_too_few(std::size_t found, const char* at) const;
   [[noreturn]] void fail_too_many(const char* at) const;
 
   const Source& source_;
+  Dialect dialect_;
   Tokenizer tokenizer_;
   const char* cursor_;
   const char* range_end_;
