@@ -7,7 +7,6 @@ set(KV_SYSTEM_PACKAGES
   "CLI/CLI.hpp=libcli11-dev"
   "ini.h=libinih-dev"
   "fast_float/fast_float.h=libfast-float-dev"
-  "jemalloc/jemalloc.h=libjemalloc-dev"
   "xxhash.h=libxxhash-dev"
 )
 if(KV_BUILD_TESTS)
