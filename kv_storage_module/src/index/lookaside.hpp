@@ -51,6 +51,7 @@ class Lookaside {
   // Calls `slot(tag, entry)` for each used slot.
   template <class Function>
   void for_each(Function&& slot) const {
+    if (buckets_ == 0) return;
     for (std::uint64_t i = 0; i < std::uint64_t{buckets_ + kProbes - 1} * kSlots; ++i) {
       const std::uint64_t word = load64(first_bucket_ + i * sizeof(std::uint64_t));
       if (word != 0) slot(static_cast<std::uint32_t>(word >> 32), static_cast<Ref>(word));
