@@ -28,18 +28,12 @@ readonly ci_packages=(ccache clang-16 clang-format-16 clang-tidy-16 libclang-rt-
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-wanted_packages() {
-  printf '%s\n' "${build_packages[@]}"
-  if [[ $level != run ]]; then printf '%s\n' "${test_packages[@]}"; fi
-  if [[ $level == ci ]]; then printf '%s\n' "${ci_packages[@]}"; fi
-}
-
 # Debian and its relatives: only what is missing is installed, so a prepared machine needs neither network nor root.
 install_debian_packages() {
   local missing=() package as_root=()
-  while read -r package; do
+  for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-  done < <(wanted_packages)
+  done
   if [[ ${#missing[@]} -eq 0 ]]; then return; fi
   if [[ $(id -u) -ne 0 ]]; then
     command -v sudo >/dev/null || fail "as root, run: apt-get install ${missing[*]}"
@@ -50,6 +44,9 @@ install_debian_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}" \
     </dev/null >/dev/null
 }
+
+# CPython's own tests, of which we run those of the protocols we implement.
+testsuite_package() { /usr/bin/python3 -c 'import sys; print("libpython{}.{}-testsuite".format(*sys.version_info))'; }
 
 # Elsewhere we do not guess package names: say what is missing and by which name Debian has it.
 report_missing_tools() {
@@ -107,7 +104,9 @@ make_environment() {
 }
 
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
-  install_debian_packages
+  install_debian_packages "${build_packages[@]}"
+  if [[ $level != run ]]; then install_debian_packages "${test_packages[@]}" "$(testsuite_package)"; fi
+  if [[ $level == ci ]]; then install_debian_packages "${ci_packages[@]}"; fi
 else
   report_missing_tools
 fi
