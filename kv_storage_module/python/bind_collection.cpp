@@ -196,9 +196,6 @@ Ref decode_scanned(PyObject* collection, ValueType type, ByteView bytes) {
   return checked(decode_copied(state_of(collection), type, bytes));
 }
 
-void bind_collection(PyObject* module, ModuleState& state) {
-  state.collection_type = add_type(module, spec);
-  register_abc(state.collection_type.get(), "MutableMapping");
-}
+void bind_collection(PyObject* module, ModuleState& state) { state.collection_type = add_type(module, spec); }
 
 }  // namespace kv::py

@@ -83,7 +83,7 @@ PyObject* view(PyObject* self, PyObject* key_object) {
   return PyMemoryView_FromObject(make_view(state, std::move(pin), type).get());
 }
 
-constexpr Signature<2> kPop = {"pop", {"key", "default"}, 1};
+constexpr Signature<2> kPop = {"pop", {"", ""}, 1};
 
 PyObject* pop(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   PyObject* given[2];
@@ -270,6 +270,7 @@ Ref make_hash(ModuleState& state, std::shared_ptr<StoreHandle> handle, Hash hash
 
 void bind_hash(PyObject* module, ModuleState& state) {
   state.hash_type = add_type(module, spec, state.collection_type.get());
+  register_abc(state.hash_type.get(), "MutableMapping");
 }
 
 }  // namespace kv::py

@@ -67,7 +67,7 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* record) {
   return -1;
 }
 
-constexpr Signature<2> kPop = {"pop", {"key", "default"}, 1};
+constexpr Signature<2> kPop = {"pop", {"", ""}, 1};
 
 PyObject* pop(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   PyObject* given[2];
@@ -154,7 +154,7 @@ class RecordBatches final : public PairBatches {
   PyObject* records_;
 };
 
-constexpr Signature<2> kPutMany = {"put_many", {"keys", "values"}, 1};
+constexpr Signature<2> kPutMany = {"put_many", {"", ""}, 1};
 
 bool is_structured(PyObject* values) {
   if (!is_ndarray(values)) return false;

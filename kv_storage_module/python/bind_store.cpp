@@ -17,7 +17,7 @@ std::shared_ptr<StoreHandle> make_handle(std::shared_ptr<Store> store, StoreHand
 
 PyObject* make_process_storage(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   ModuleState& state = state_of_type(type);
-  constexpr const char* kNames[] = {"path"};
+  constexpr const char* kNames[] = {""};
   PyObject* given[1];
   if (!parse_tuple_arguments("Storage", kNames, 1, 0, 1, args, keywords, given)) return nullptr;
   if (given[0] != nullptr && given[0] != Py_None) {

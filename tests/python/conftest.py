@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-
 from kv_storage import Storage
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
 from kv_storage import KindError, MissingKeyError, Storage
 
 KV = Storage.memory(max_memory=64 * 1024 * 1024)
@@ -49,7 +48,8 @@ def test_arrays_of_any_dtype_and_shape(data: st.DataObject) -> None:
     dtype = data.draw(dtypes)
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
     value: Array = np.frombuffer(
-        data.draw(st.binary(min_size=(size := int(np.prod(shape)) * dtype.itemsize), max_size=size)) or b"", np.uint8
+        data.draw(st.binary(min_size=(size := int(np.prod(shape)) * dtype.itemsize), max_size=size)) or b"",
+        np.uint8,
     ).copy()
     value = np.ndarray(shape, dtype, value.tobytes() or b"\0")
     KV["array"] = value
@@ -59,7 +59,9 @@ def test_arrays_of_any_dtype_and_shape(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("elements", [0, 1, 100, 128, 129, 1000, 100_000])
-@pytest.mark.parametrize("dtype", ["f8", ">f4", "M8[ns]", "m8[s]", "U3", "i1,f8", [("a", "<i4"), ("b", ">f8", (2, 2))]])
+@pytest.mark.parametrize(
+    "dtype", ["f8", ">f4", "M8[ns]", "m8[s]", "U3", "i1,f8", [("a", "<i4"), ("b", ">f8", (2, 2))]]
+)
 def test_sizes_on_both_sides_of_the_limit_for_views(kv: Storage, elements: int, dtype: Any) -> None:
     value = np.zeros(elements, dtype)
     if elements:
@@ -83,7 +85,13 @@ def test_structured_dtypes_keep_names_offsets_and_padding(kv: Storage) -> None:
 
 def test_arrays_that_are_not_contiguous_are_copied_to_c_order(kv: Storage) -> None:
     base = np.arange(24.0).reshape(4, 6)
-    for value in (base.T, base[::2, ::-1], np.asfortranarray(base), base[:, :0], np.broadcast_to(1.0, (3, 3))):
+    for value in (
+        base.T,
+        base[::2, ::-1],
+        np.asfortranarray(base),
+        base[:, :0],
+        np.broadcast_to(1.0, (3, 3)),
+    ):
         kv["array"] = value
         assert_same_array(kv["array"], np.ascontiguousarray(value))
 

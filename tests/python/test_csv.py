@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-
 from kv_storage import ArgumentError, CsvError, Error, KindError, RecordHash, Storage
 
 CSV = """\
@@ -33,7 +32,7 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 KEY = "{origin}-{dest}-{day:02}-{flight}"
 
 
-def load(kv: Storage, path: pathlib.Path, **options: Any) -> RecordHash:
+def load(kv: Storage, path: pathlib.Path | str, **options: Any) -> RecordHash:
     kv.load_csv(path, "flights", **{"key": KEY} | options)
     flights = kv.hash("flights")
     assert isinstance(flights, RecordHash)
@@ -60,7 +59,7 @@ def test_options(kv: Storage, path: pathlib.Path) -> None:
 
 
 def test_duplicates(kv: Storage, path: pathlib.Path) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="EWR") as caught:
         load(kv, path, key="{origin}")
     assert isinstance(caught.value, Error)
     assert kv.collections() == {}
@@ -227,7 +226,9 @@ def test_a_transform_gets_large_files_in_batches(kv: Storage, tmp_path: pathlib.
         (lambda batch: batch | {"carrier": np.array([object()] * 4)}, KindError),
     ],
 )
-def test_a_transform_that_fails_leaves_nothing(kv: Storage, path: pathlib.Path, transform: Any, error: type) -> None:
+def test_a_transform_that_fails_leaves_nothing(
+    kv: Storage, path: pathlib.Path, transform: Any, error: type
+) -> None:
     with pytest.raises(error):
         load(kv, path, transform=transform)
     assert kv.collections() == {}

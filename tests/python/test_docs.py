@@ -15,6 +15,8 @@ def examples(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "number"), [(page, i) for page in PAGES for i in range(len(examples(page)))])
+@pytest.mark.parametrize(
+    ("page", "number"), [(page, i) for page in PAGES for i in range(len(examples(page)))]
+)
 def test_examples_run(page: str, number: int) -> None:
     exec(compile(examples(page)[number], f"{page} example {number}", "exec"), {})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pathlib
 
-import pytest
-
 import kv_storage
-from kv_storage import CsvError, Error, StorageIOError, Storage
+import pytest
+from kv_storage import CsvError, Error, Storage, StorageIOError
 
 BASES = {
     "ArgumentError": ValueError,
@@ -24,7 +23,11 @@ BASES = {
 
 
 def test_every_error_is_listed_here() -> None:
-    errors = {name for name, item in vars(kv_storage).items() if isinstance(item, type) and issubclass(item, Exception)}
+    errors = {
+        name
+        for name, item in vars(kv_storage).items()
+        if isinstance(item, type) and issubclass(item, Exception)
+    }
     assert errors == {"Error", *BASES}
 
 

@@ -9,7 +9,6 @@ import uuid
 from datetime import date
 
 import pytest
-
 from kv_storage import ArgumentError, Key, KindError, Storage
 
 
@@ -74,7 +73,11 @@ def test_options_are_checked() -> None:
 
 @pytest.mark.parametrize("key", [Key("a", date(2018, 6, 7), 5), Key("a", -1, sep=":", order="ymd")])
 def test_keys_copy_and_pickle(key: Key) -> None:
-    for other in (copy.copy(key), copy.deepcopy(key), *(pickle.loads(pickle.dumps(key, level)) for level in range(2, 6))):
+    for other in (
+        copy.copy(key),
+        copy.deepcopy(key),
+        *(pickle.loads(pickle.dumps(key, level)) for level in range(2, 6)),
+    ):
         assert type(other) is Key
         assert other == key
         assert other.parts == key.parts

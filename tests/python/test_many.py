@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-
 from kv_storage import MISSING, ArgumentError, CapacityError, KindError, Storage
 
 
@@ -30,7 +29,7 @@ def test_get_many_fills_in_the_default(kv: Storage) -> None:
 
 
 def test_keys_that_are_not_ascii(kv: Storage) -> None:
-    names = ["é", "\U0001f600", b"\xff", "\udcfe", "plain"]
+    names: list[str | bytes] = ["é", "\U0001f600", b"\xff", "\udcfe", "plain"]
     kv.put_many(names, range(5))
     assert kv.get_many(names) == [0, 1, 2, 3, 4]
 
@@ -59,14 +58,18 @@ def test_update_from_another_collection(kv: Storage) -> None:
 
 
 @pytest.mark.parametrize("values", [[1], [1, 2, 3], [], iter([1])])
-def test_lengths_must_agree(kv: Storage, values: object) -> None:
+def test_lengths_must_agree(kv: Storage, values: Iterable[int]) -> None:
     with pytest.raises(ArgumentError, match="2 keys"):
-        kv.put_many(["a", "b"], values)  # type: ignore[arg-type]
+        kv.put_many(["a", "b"], values)
     assert len(kv) == 0
 
 
 def test_a_single_text_is_not_many_keys(kv: Storage) -> None:
-    for call in (lambda: kv.get_many("abc"), lambda: kv.put_many("abc", [1, 2, 3]), lambda: kv.put_many(["a"], "x")):
+    for call in (
+        lambda: kv.get_many("abc"),
+        lambda: kv.put_many("abc", [1, 2, 3]),
+        lambda: kv.put_many(["a"], "x"),
+    ):
         with pytest.raises(KindError, match="sequence"):
             call()
 

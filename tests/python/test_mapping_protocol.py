@@ -6,12 +6,11 @@ import collections.abc
 from typing import Any
 
 import pytest
-
 from kv_storage import Hash, Matches, RecordHash, Storage
 
 from .conftest import TEST_MEMORY
 
-mapping_tests = pytest.importorskip("test.mapping_tests", reason="needs CPython's test package")
+mapping_tests: Any = pytest.importorskip("test.mapping_tests", reason="needs CPython's test package")
 
 
 class TestStorage(mapping_tests.TestMappingProtocol):  # type: ignore[misc]

@@ -8,7 +8,6 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from kv_storage import ArgumentError, Key, KindError, MissingKeyError, Storage, escape
 
 from .strategies import keys, patterns, short_keys, texts
@@ -49,7 +48,8 @@ def test_range_is_a_slice_of_the_sorted_keys(names: set[str], start: str | None,
     expected = [
         name
         for name in ordered(names)
-        if (start is None or name.encode() >= start.encode()) and (stop is None or name.encode() < stop.encode())
+        if (start is None or name.encode() >= start.encode())
+        and (stop is None or name.encode() < stop.encode())
     ]
     matches = fill(names).range(start, stop)
     assert list(matches) == expected
@@ -58,7 +58,13 @@ def test_range_is_a_slice_of_the_sorted_keys(names: set[str], start: str | None,
     assert set(KV) == names.difference(expected)
 
 
-@given(st.sets(short_keys, max_size=30), patterns, st.integers(0, 10), st.none() | st.integers(0, 10), st.integers(0, 5))
+@given(
+    st.sets(short_keys, max_size=30),
+    patterns,
+    st.integers(0, 10),
+    st.none() | st.integers(0, 10),
+    st.integers(0, 5),
+)
 def test_slices(names: set[str], pattern: str, start: int, stop: int | None, second: int) -> None:
     matches = fill(names).find(pattern)
     expected = list(matches)
@@ -133,10 +139,10 @@ def test_views_of_matches_are_sets_and_sequences(kv: Storage) -> None:
     assert matches.keys() <= {"a", "b", "c"}
     assert ("a", 1) in matches.items()
     assert ("a", 2) not in matches.items()
-    assert "a" not in matches.items()
+    assert "a" not in matches.items()  # type: ignore[operator]
     assert 2 in matches.values()
-    assert list(reversed(matches.items())) == [("b", 2), ("a", 1)]
-    assert list(reversed(matches.values())) == [2, 1]
+    assert list(matches[::-1].items()) == list(matches.items().__reversed__()) == [("b", 2), ("a", 1)]  # type: ignore[attr-defined]
+    assert list(matches[::-1].values()) == list(matches.values().__reversed__()) == [2, 1]  # type: ignore[attr-defined]
     assert len(matches.keys()) == len(matches.values()) == len(matches.items()) == 2
 
 
@@ -183,9 +189,10 @@ def test_slices_from_the_end_are_refused(kv: Storage, bad: slice) -> None:
 
 def test_a_matches_of_values_has_no_columns(kv: Storage) -> None:
     kv["a"] = 1
-    for call in (lambda m: m.column("x"), lambda m: m.codes("x"), lambda m: m.to_numpy()):
+    matches = kv.find("*")
+    for call in (lambda: matches.column("x"), lambda: matches.codes("x"), matches.to_numpy):
         with pytest.raises(KindError, match="schema"):
-            call(kv.find("*"))
+            call()
 
 
 def test_matches_cannot_be_made_or_pickled(kv: Storage) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
-
 from kv_storage import MISSING, KindError, Storage
 
 from .strategies import keys, patterns, same, values
@@ -108,7 +107,9 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(pattern=patterns)
     def find(self, pattern: str) -> None:
-        assert list(self.store.find(pattern)) == [k for k in ordered(self.model) if fnmatch.fnmatchcase(k, pattern)]
+        assert list(self.store.find(pattern)) == [
+            k for k in ordered(self.model) if fnmatch.fnmatchcase(k, pattern)
+        ]
 
     @rule(pattern=patterns)
     def delete_matches(self, pattern: str) -> None:

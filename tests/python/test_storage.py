@@ -9,7 +9,6 @@ import sys
 import threading
 
 import pytest
-
 from kv_storage import ArgumentError, ClosedError, Error, Hash, KindError, MissingKeyError, Storage
 
 
@@ -44,7 +43,9 @@ def test_a_path_is_refused_by_name(path: object) -> None:
     assert isinstance(caught.value, Error)
 
 
-@pytest.mark.parametrize("options", [{"parts": 65}, {"parts": -1}, {"parts": "2"}, {"max_memory": 1.5}, {"size": 1}])
+@pytest.mark.parametrize(
+    "options", [{"parts": 65}, {"parts": -1}, {"parts": "2"}, {"max_memory": 1.5}, {"size": 1}]
+)
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, OverflowError)):
         Storage.memory(**options)  # type: ignore[arg-type]
@@ -194,9 +195,7 @@ def test_handles_pickle_by_name(kv: Storage) -> None:
 
 def test_a_pickled_handle_works_in_another_process(kv: Storage) -> None:
     kv.hash("h")["a"] = "shared"
-    program = (
-        "import pickle, sys; h = pickle.load(sys.stdin.buffer); assert h['a'] == 'shared'; h['b'] = 'from the child'"
-    )
+    program = "import pickle, sys; h = pickle.load(sys.stdin.buffer); assert h['a'] == 'shared'; h['b'] = 'from the child'"
     subprocess.run([sys.executable, "-c", program], input=pickle.dumps(kv.hash("h")), check=True)
     assert kv.hash("h")["b"] == "from the child"
 

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from kv_storage import MISSING, Storage
 
 WORKERS = 4
@@ -71,7 +70,10 @@ def test_readers_see_whole_values(kv: Storage) -> None:
             assert len(set(kv["a"])) == 1
             for key, value in kv.items():
                 assert key == "a" or set(value) <= {0}
-            assert all(value is None or set(value) <= {0} for value in kv.get_many([f"other-{i}" for i in range(100)]))
+            assert all(
+                value is None or set(value) <= {0}
+                for value in kv.get_many([f"other-{i}" for i in range(100)])
+            )
 
     def work(worker: int) -> None:
         (write if worker == 0 else read)(worker)
@@ -142,8 +144,8 @@ class Interrupted(Exception): pass
 def handler(*_):
     raise Interrupted
 signal.signal(signal.SIGUSR1, handler)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         kv.put_many([(f"{i}", i) for i in range(100)])
         kv.find("*1").delete()

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-
 from kv_storage import CapacityError, Error, Key, KindError, Storage
 
 from .strategies import same, values
@@ -80,7 +79,12 @@ def test_every_value_survives_other_paths(value: object) -> None:
         datetime.datetime.max,
         datetime.datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
         datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
-        datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=-3, seconds=1, microseconds=2), "odd")),
+        datetime.datetime(
+            2024,
+            1,
+            1,
+            tzinfo=datetime.timezone(datetime.timedelta(hours=-3, seconds=1, microseconds=2), "odd"),
+        ),
         datetime.time(1, 2, 3, 4, fold=1),
         datetime.timedelta.min,
         datetime.timedelta.max,
@@ -124,7 +128,7 @@ class Moment(datetime.datetime):
     pass
 
 
-Point = collections.namedtuple("Point", "x y")  # noqa: PYI024
+Point = collections.namedtuple("Point", "x y")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,14 @@ def test_deep_nesting_up_to_the_limit_is_stored(kv: Storage) -> None:
 
 def test_a_time_zone_of_another_class_is_refused(kv: Storage) -> None:
     class Local(datetime.tzinfo):
-        pass
+        def utcoffset(self, _: datetime.datetime | None) -> datetime.timedelta:
+            return datetime.timedelta(hours=1)
+
+        def dst(self, _: datetime.datetime | None) -> None:
+            return None
+
+        def tzname(self, _: datetime.datetime | None) -> str:
+            return "local"
 
     with pytest.raises(TypeError, match="time zone"):
         kv["value"] = datetime.datetime(2024, 1, 1, tzinfo=Local())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
-
 from kv_storage import MISSING, Hash, Key, Matches, Record, RecordHash, Storage, escape
 
 
