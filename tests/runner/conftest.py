@@ -1,7 +1,4 @@
-"""Fixtures: the runner under test, the python3 it must behave like, PID 1.
-
-RUNNER_BINARY names the executable; without it the release build's is taken.
-"""
+"""Fixtures: the runner under test, the python3 it must behave like, PID 1."""
 
 from __future__ import annotations
 

@@ -66,8 +66,13 @@ def run_program(
 
 
 def find_runner() -> Path:
-    """The executable under test."""
-    path = Path(os.environ.get("RUNNER_BINARY") or REPOSITORY / "build/release/bin/runner")
+    """The executable under test: RUNNER_BINARY, else the one that runs these tests, else the release build's."""
+    own = (
+        sys.executable
+        if "kv_storage" in sys.builtin_module_names
+        else REPOSITORY / "build/release/bin/runner"
+    )
+    path = Path(os.environ.get("RUNNER_BINARY") or own)
     if not path.is_file():
         pytest.exit(f"no runner at {path}: build it, or set RUNNER_BINARY", returncode=2)
     return path.absolute()

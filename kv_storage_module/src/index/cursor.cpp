@@ -5,8 +5,8 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t kWindow = 32;            // items handled in one step
-constexpr std::size_t kAhead = 64;             // items prefetched before the next step
+constexpr std::size_t kWindow = 32;      // items handled in one step
+constexpr std::size_t kAhead = 64;       // items prefetched before the next step
 constexpr std::size_t kStepItems = 512;  // a step that has made so many opens no further node
 constexpr std::size_t kInitialStack = 1024;
 constexpr std::size_t kPageBudget = 4096;    // items looked at in one page: keeps sections short

@@ -24,7 +24,8 @@ namespace kv {
 
 class Arena;
 
-// Defined only for the negative controls of tests/crash: each leaves out one half of the protocol, and must be found out.
+// Defined only for the negative controls of tests/crash: each leaves out one half of the protocol, and must be found
+// out.
 #if defined(KV_TEST_NO_RECOVERY)
 inline constexpr bool kRecovers = false;
 #else

@@ -33,7 +33,21 @@ KEYS = [
 ]  # fmt: skip
 
 PATTERN_PIECES = [*"aab--[]!*?^\\", "é", "[a", "a-", "-z", "[!", "b]", "\udcc3", "\udca9"]
-KEY_PIECES = [b"a", b"a", b"b", b"-", b"!", b"]", b"z", b"^", b"\\", "é".encode(), b"\xc3", b"\xa9", "€".encode()]
+KEY_PIECES = [
+    b"a",
+    b"a",
+    b"b",
+    b"-",
+    b"!",
+    b"]",
+    b"z",
+    b"^",
+    b"\\",
+    "é".encode(),
+    b"\xc3",
+    b"\xa9",
+    "€".encode(),
+]
 
 
 def text_of(key: bytes) -> str:
