@@ -55,9 +55,17 @@ std::string described(const char* method, PyObject* argument) {
   return name_string(*current_state(), text.get(), "repr");
 }
 
+// Most patterns are a prefix and a star. As a range they need no matching, and a page of them is never long.
+KeyRange range_of_pattern(const std::string& pattern) {
+  const std::size_t wildcard = pattern.find_first_of("*?[");
+  if (wildcard == std::string::npos) return {.start = pattern, .stop = pattern + '\0', .glob = nullptr};
+  if (wildcard + 1 == pattern.size() && pattern.back() == '*') return KeyRange::prefix(pattern.substr(0, wildcard));
+  return KeyRange::matching(pattern);
+}
+
 PyObject* find(PyObject* self, PyObject* pattern) {
   const std::string glob = key_string(state_of(self), pattern);
-  return make_matches(self, KeyRange::matching(glob), described("find", pattern)).release();
+  return make_matches(self, range_of_pattern(glob), described("find", pattern)).release();
 }
 
 PyObject* prefix(PyObject* self, PyObject* text) {
