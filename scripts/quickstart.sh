@@ -21,5 +21,6 @@ section 'data'
 section 'serve'
 arguments=("$@")
 if [[ ! -t 0 ]]; then arguments+=(--once --port 0); fi
-exec env VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner --native_configuration=configs/flights.ini scripts/main.py \
+# Not by exec: the service says how long its process took to load the data, and this script's has built it.
+VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner --native_configuration=configs/flights.ini scripts/main.py \
   "${arguments[@]}"
