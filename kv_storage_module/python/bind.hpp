@@ -46,20 +46,22 @@ struct ModuleState {
 
   // Filled when first needed: importing the module imports nothing but what Python has loaded anyway.
   Ref date_type, datetime_type, time_type, timedelta_type, timezone_type, zoneinfo_type, decimal_type, uuid_type;
-  Ref ndarray_type;
-  Ref dtypes;          // dict: array descriptor (bytes) -> numpy.dtype
-  Ref record_classes;  // dict: column names (tuple) -> subclass of Record
+  Ref ndarray_type, frombuffer;
+  Ref dtypes;                // dict: what determines a dtype (bytes) -> numpy.dtype
+  Ref last_key, last_dtype;  // the entry of `dtypes` used last
+  Ref record_classes;        // dict: column names (tuple) -> subclass of Record
 
   template <class Visit>
   int each(Visit visit) {
     for (Ref& error : errors) {
       if (int stop = visit(error)) return stop;
     }
-    for (Ref* ref : {&collection_type, &hash_type,        &record_hash_type, &storage_type,  &matches_type,
-                     &keys_view_type,  &values_view_type, &items_view_type,  &iterator_type, &view_type,
-                     &key_type,        &record_type,      &edit_type,        &missing,       &date_type,
-                     &datetime_type,   &time_type,        &timedelta_type,   &timezone_type, &zoneinfo_type,
-                     &decimal_type,    &uuid_type,        &ndarray_type,     &dtypes,        &record_classes}) {
+    for (Ref* ref :
+         {&collection_type,  &hash_type,       &record_hash_type, &storage_type,  &matches_type, &keys_view_type,
+          &values_view_type, &items_view_type, &iterator_type,    &view_type,     &key_type,     &record_type,
+          &edit_type,        &missing,         &date_type,        &datetime_type, &time_type,    &timedelta_type,
+          &timezone_type,    &zoneinfo_type,   &decimal_type,     &uuid_type,     &ndarray_type, &frombuffer,
+          &last_key,         &last_dtype,      &dtypes,           &record_classes}) {
       if (int stop = visit(*ref)) return stop;
     }
     return 0;

@@ -7,47 +7,59 @@
 namespace kv::py {
 namespace {
 
+// Shape and strides, side by side; one dimension, as bytes have it, needs no memory of its own.
+class Extents {
+ public:
+  void resize(int ndim) {
+    ndim_ = ndim;
+    if (ndim > 1) heap_ = std::make_unique<Py_ssize_t[]>(2 * static_cast<std::size_t>(ndim));
+  }
+  [[nodiscard]] int ndim() const noexcept { return ndim_; }
+  [[nodiscard]] Py_ssize_t* shape() noexcept { return heap_ ? heap_.get() : inline_; }
+  [[nodiscard]] Py_ssize_t* strides() noexcept { return shape() + (heap_ ? ndim_ : 1); }
+
+ private:
+  int ndim_ = 0;
+  Py_ssize_t inline_[2] = {};
+  std::unique_ptr<Py_ssize_t[]> heap_;
+};
+
 struct View {
   Pin pin;
   std::vector<char> owned;  // instead of a pin: memory of its own, which may be written
   ByteView elements;
   Py_ssize_t itemsize = 1;
   std::string format = "B";
-  std::vector<Py_ssize_t> shape;
-  std::vector<Py_ssize_t> strides;
+  Extents extents;
 };
 
-void fill_strides(View& view) {
-  view.strides.resize(view.shape.size());
+void set_shape(View& view, int ndim, const Py_ssize_t* shape) {
+  view.extents.resize(ndim);
   Py_ssize_t stride = view.itemsize;
-  for (std::size_t i = view.shape.size(); i-- > 0;) {
-    view.strides[i] = stride;
-    stride *= view.shape[i];
+  for (int i = ndim; i-- > 0;) {
+    view.extents.shape()[i] = shape[i];
+    view.extents.strides()[i] = stride;
+    stride *= shape[i];
   }
 }
 
-View view_of_array(ModuleState& state, Pin pin) {
-  const ArrayDescriptor array = describe_array(state, pin.bytes());
-  View view;
-  view.pin = std::move(pin);
+void set_bytes(View& view, ByteView bytes) {
+  view.elements = bytes;
+  const auto size = static_cast<Py_ssize_t>(bytes.size());
+  set_shape(view, 1, &size);
+}
+
+void set_array(View& view, const ArrayDescriptor& array) {
   view.elements = array.elements;
-  if (array.format.empty()) {  // a dtype that PEP 3118 cannot express: its bytes, one row per element
-    view.shape.assign(array.shape.begin(), array.shape.begin() + array.ndim);
-    view.shape.push_back(array.itemsize);
-  } else {
+  if (!array.format.empty()) {
     view.itemsize = array.itemsize;
     view.format = array.format;
-    view.shape.assign(array.shape.begin(), array.shape.begin() + array.ndim);
+    return set_shape(view, array.ndim, array.shape.data());
   }
-  return view;
-}
-
-View view_of_bytes(Pin pin) {
-  View view;
-  view.elements = pin.bytes();
-  view.pin = std::move(pin);
-  view.shape.push_back(static_cast<Py_ssize_t>(view.elements.size()));
-  return view;
+  // A dtype that PEP 3118 cannot express: its bytes, a row for each element.
+  std::vector<Py_ssize_t> shape(array.shape.begin(), array.shape.begin() + array.ndim);
+  shape.push_back(array.itemsize);
+  set_shape(view, static_cast<int>(shape.size()), shape.data());
 }
 
 int get_buffer(PyObject* self, Py_buffer* buffer, int flags) {
@@ -65,10 +77,10 @@ int get_buffer(PyObject* self, Py_buffer* buffer, int flags) {
   buffer->len = static_cast<Py_ssize_t>(view.elements.size());
   buffer->itemsize = view.itemsize;
   buffer->readonly = read_only ? 1 : 0;
-  buffer->ndim = static_cast<int>(view.shape.size());
+  buffer->ndim = view.extents.ndim();
   buffer->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? view.format.data() : nullptr;
-  buffer->shape = with_shape ? view.shape.data() : nullptr;
-  buffer->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? view.strides.data() : nullptr;
+  buffer->shape = with_shape ? view.extents.shape() : nullptr;
+  buffer->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? view.extents.strides() : nullptr;
   buffer->suboffsets = nullptr;
   buffer->internal = nullptr;
   return 0;
@@ -83,39 +95,46 @@ PyType_Slot view_slots[] = {
 PyType_Spec view_spec = {"kv_storage.View", sizeof(Instance<View>), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, view_slots};
 
-Ref make(ModuleState& state, View view) {
-  fill_strides(view);
-  return make_instance(state, state.view_type.get(), std::move(view));
-}
+Ref make(ModuleState& state) { return make_instance(state, state.view_type.get(), View()); }
 
 }  // namespace
 
 Ref make_view(ModuleState& state, Pin pin, ValueType type) {
-  return make(state, type == ValueType::kArray ? view_of_array(state, std::move(pin)) : view_of_bytes(std::move(pin)));
+  Ref made = make(state);
+  View& view = fields<View>(made.get());
+  view.pin = std::move(pin);
+  if (type == ValueType::kArray) {
+    set_array(view, describe_array(state, view.pin.bytes()));
+  } else {
+    set_bytes(view, view.pin.bytes());
+  }
+  return made;
 }
 
 Ref make_slab_view(ModuleState& state, Pin pin, ByteView records) {
-  View view;
+  Ref made = make(state);
+  View& view = fields<View>(made.get());
   view.pin = std::move(pin);
-  view.elements = records;
-  view.shape.push_back(static_cast<Py_ssize_t>(records.size()));
-  return make(state, std::move(view));
+  set_bytes(view, records);
+  return made;
 }
 
 Ref make_memory(ModuleState& state, std::vector<char> bytes) {
-  View view;
+  Ref made = make(state);
+  View& view = fields<View>(made.get());
   view.owned = std::move(bytes);
-  view.elements = {view.owned.data(), view.owned.size()};
-  view.shape.push_back(static_cast<Py_ssize_t>(view.owned.size()));
-  return make(state, std::move(view));
+  set_bytes(view, {view.owned.data(), view.owned.size()});
+  return made;
 }
 
 Ref make_empty_export(ModuleState& state, ByteView format, Py_ssize_t itemsize) {
-  View view;
+  Ref made = make(state);
+  View& view = fields<View>(made.get());
   view.itemsize = itemsize;
   view.format = format;
-  view.shape.push_back(0);
-  return make(state, std::move(view));
+  constexpr Py_ssize_t kNone = 0;
+  set_shape(view, 1, &kNone);
+  return made;
 }
 
 void bind_buffer(PyObject* module, ModuleState& state) { state.view_type = make_type(module, view_spec); }

@@ -65,7 +65,8 @@ class Pin {
 class ValueBuffer {
  public:
   static constexpr std::size_t kInlineBytes = 4096;
-  static constexpr std::size_t kInlineArrayBytes = 1024;  // above this an array is worth a pin instead of a copy
+  // Above this an array is worth a pin instead of a copy: 1 KiB of elements, and room for their descriptor.
+  static constexpr std::size_t kInlineArrayBytes = 1024 + 64;
 
   [[nodiscard]] ValueType type() const noexcept { return type_; }
   [[nodiscard]] ByteView bytes() const noexcept { return pin_ ? pin_.bytes() : ByteView(inline_, size_); }
