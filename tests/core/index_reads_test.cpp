@@ -14,21 +14,20 @@ namespace {
 
 constexpr std::uint64_t kSeed = 1;
 
-// Makes reads past the end of the arena's mapping fail.
-class GuardPages {
+// Makes reads past the end of part 0 fail, as long as it lives: the slice of part 1 begins there.
+class Guard {
  public:
-  explicit GuardPages(const Arena& arena)
-      : at_(::mmap(arena.base() + arena.header().total_bytes, kBytes, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)) {}
-  GuardPages(const GuardPages&) = delete;
-  GuardPages& operator=(const GuardPages&) = delete;
-  ~GuardPages() {
-    if (at_ != MAP_FAILED) ::munmap(at_, kBytes);
+  explicit Guard(Arena& arena) : next_(arena.part(1).slice()), bytes_(arena.header().slice_bytes) {
+    REQUIRE(next_ == arena.part(0).slice() + bytes_);
+    REQUIRE(::mprotect(next_, bytes_, PROT_NONE) == 0);
   }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  ~Guard() { ::mprotect(next_, bytes_, PROT_READ | PROT_WRITE); }
 
  private:
-  static constexpr std::size_t kBytes = 1 << 20;
-  void* at_;
+  std::byte* next_;
+  std::uint64_t bytes_;
 };
 
 // Overwrites words of live blocks and puts them back.
@@ -102,8 +101,8 @@ void read_everything(const Part& part, Ref root, Ref table, const std::vector<st
 }  // namespace
 
 TEST_CASE("index reads: garbage ends every walk, and leads nowhere outside the slice") {
-  auto arena = Arena::create({.max_memory = 16 * kMiB, .parts = 1});
-  const GuardPages guard(*arena);
+  auto arena = Arena::create({.max_memory = 16 * kMiB, .parts = 2});
+  const Guard guard(*arena);
   Part& part = arena->part(0);
   Random random(15);
   std::vector<std::string> keys;
@@ -128,14 +127,35 @@ TEST_CASE("index reads: garbage ends every walk, and leads nowhere outside the s
   }
   const auto in_use = blocks_in_use(part);
   const std::vector<std::pair<Ref, std::size_t>> blocks(in_use.begin(), in_use.end());
-  const auto last = static_cast<Ref>(arena->header().slice_bytes / kGranule - 1);
   for (int round = 0; round < 400; ++round) {
     const Corruption corruption(part, blocks, random);
     const Ref any = blocks[below(random, static_cast<unsigned>(blocks.size()))].first;
     const bool from_root = below(random, 4) != 0;
     read_everything(part, from_root ? root_of(part) : any, from_root ? table : any, keys, random);
   }
-  for (const Ref ref : {last, last - 1, Ref{1}, ~Ref{0}}) read_everything(part, ref, ref, keys, random);
+
+  // Blocks that would reach over the end of the slice.
+  const std::uint64_t every_key_byte = std::uint64_t{0xffff} << 16;
+  const std::uint64_t headers[] = {
+      EntryHeader{kEntryKind, ValueType::kBytes, 0xffff, 0xffffffff}.encode(),
+      EntryHeader{kEntryKind, ValueType::kBytes, static_cast<std::uint16_t>(keys[0].size()), 1}.encode(),
+      NodeHeader{kArrayKind + kMaxArrayCapacity, 15, 0, 0x7fffffff}.encode(),
+      NodeHeader{kArrayKind + 2, 1, 0, 0x7fffffff}.encode() | every_key_byte,
+      NodeHeader{kArrayKind + 2, 255, 0, 0x7fffffff}.encode(),
+      NodeHeader{kBitmapKind + 8, 63, 0, 0x7fffffff}.encode(),
+      NodeHeader{kFullKind | kTerminalFlag, 255, 0, 0x7fffffff}.encode(),
+      0xffffffff,  // a table of that many buckets
+      2};
+  const auto end = static_cast<Ref>(arena->header().slice_bytes / kGranule);
+  for (const std::uint64_t header : headers) {
+    for (Ref ref = end - 16; ref < end; ++ref) {
+      std::byte* const word = part.slice() + std::uint64_t{ref} * kGranule;
+      store_relaxed<std::uint64_t>(word, header);
+      read_everything(part, ref, ref, keys, random);
+      store_relaxed<std::uint64_t>(word, 0);
+    }
+  }
+  for (const Ref ref : {end, end + 1, ~Ref{0}}) read_everything(part, ref, ref, keys, random);
 }
 
 TEST_CASE("index reads: beside a writer, readers see each key whole, in order, and with its own value") {
