@@ -24,6 +24,14 @@ namespace kv {
 class GlobPattern;
 class HashImpl;
 
+// A time to live is in milliseconds from now, by the wall clock; when it is over the entry is absent to every call.
+inline constexpr std::uint64_t kNoTtl = 0;                       // does not expire
+inline constexpr std::uint64_t kMaxTtlMs = 100'000'000'000'000;  // 1e11 seconds, more than 3,000 years
+struct TimeToLive {
+  bool expires;
+  std::uint64_t ms;  // left, if it does
+};
+
 // Which keys a scan visits: those in [start, stop) that match `glob`.
 struct KeyRange {
   std::optional<std::string> start;         // inclusive; none = from the first
@@ -79,9 +87,9 @@ class Hash {
   // Like get, but pins whatever the size. An empty Pin = absent.
   [[nodiscard]] Pin pin(ByteView key, ValueType& type) const;
 
-  // Returns true if the key was new. Throws kInvalidArgument (key longer than kMaxKeyBytes, value over 4 GiB) and
-  // kOverCapacity; then nothing has changed.
-  bool put(ByteView key, const Value& value);
+  // Returns true if the key was new. Throws kInvalidArgument (key longer than kMaxKeyBytes, value over 4 GiB, ttl over
+  // kMaxTtlMs) and kOverCapacity; then nothing has changed. The key has the ttl given, or none, whatever it had before.
+  bool put(ByteView key, const Value& value, std::uint64_t ttl_ms = kNoTtl);
   // Stores only if the key is absent; else reads the present value into `present`. True = stored.
   bool put_if_absent(ByteView key, const Value& value, ValueBuffer& present);
   bool erase(ByteView key);                   // true = was there
@@ -89,9 +97,15 @@ class Hash {
   // The first / last key with its value, erased; false = empty. `key` receives the key.
   bool take_last(std::string& key, ValueBuffer& out);
 
-  // Adds to a kInt, absent = 0; returns the result. Throws kTypeMismatch, kOverflow.
+  // Sets the ttl of a present key; false = absent. The value is copied if its block has no room for a due time.
+  bool expire(ByteView key, std::uint64_t ttl_ms);
+  bool persist(ByteView key);  // takes the ttl away; false = absent or none
+  [[nodiscard]] std::optional<TimeToLive> time_to_live(ByteView key) const;  // nullopt = absent
+
+  // Adds to a kInt, absent = 0; returns the result. Keeps the ttl. Throws kTypeMismatch, kOverflow.
   std::int64_t increment(ByteView key, std::int64_t by);
   // nullopt stands for "absent", as expectation and as new value. Equal = same type and same bytes. True = changed.
+  // Keeps the ttl.
   bool compare_and_set(ByteView key, const std::optional<Value>& expected, const std::optional<Value>& wanted);
 
   // Many keys at once, prefetched in groups; not atomic across keys. `found(i, type, bytes)` is called in order for
@@ -101,9 +115,9 @@ class Hash {
   using Large = void (*)(void* context, std::size_t i);
   void get_many(std::span<const ByteView> keys, void* context, Found found, Large large) const;
   // Returns how many keys were new. On an exception the keys before the failing one are stored.
-  std::uint64_t put_many(std::span<const ByteView> keys, std::span<const Value> values);
+  std::uint64_t put_many(std::span<const ByteView> keys, std::span<const Value> values, std::uint64_t ttl_ms = kNoTtl);
 
-  [[nodiscard]] std::uint64_t size() const;
+  [[nodiscard]] std::uint64_t size() const;  // O(parts); frees first what has expired, if something has
   [[nodiscard]] Scan scan(KeyRange range, bool with_values, bool reverse = false) const;
   [[nodiscard]] std::uint64_t count(const KeyRange& range) const;  // visits the matches
   std::uint64_t erase_range(const KeyRange& range);                // in steps; returns how many
@@ -124,7 +138,7 @@ class RecordHash {
  public:
   bool get(ByteView key, void* record) const;  // one copy of constant size; false = absent
   [[nodiscard]] bool contains(ByteView key) const;
-  bool put(ByteView key, const void* record);  // true = new
+  bool put(ByteView key, const void* record, std::uint64_t ttl_ms = kNoTtl);  // true = new
   bool erase(ByteView key);
   bool take(ByteView key, void* record);
   bool take_last(std::string& key, void* record);
@@ -134,6 +148,11 @@ class RecordHash {
     const void* value;
   };
   bool set_fields(ByteView key, std::span<const Field> fields);
+
+  // As in Hash; set_fields keeps the ttl.
+  bool expire(ByteView key, std::uint64_t ttl_ms);
+  bool persist(ByteView key);
+  [[nodiscard]] std::optional<TimeToLive> time_to_live(ByteView key) const;
 
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] Scan scan(KeyRange range, bool with_values, bool reverse = false) const;  // values: the records' bytes

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "collections/catalog.hpp"
+#include "collections/expiry.hpp"
 #include "collections/roots.hpp"
 #include "index/key_hash.hpp"
 #include "kv_storage/schema.hpp"
@@ -47,7 +48,21 @@ class HashImpl {
                    [&](const CollectionRoot& root) { return section(*home, root); });
   }
 
-  // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back.
+  // The same, once nothing of the collection in this part has expired that is not reclaimed: what the section counts
+  // are entries that a reader would see. The one way in which reading takes the lock, and only when something is due.
+  template <class Section>
+  auto read_settled(Part& part, Section&& section) const {
+    return settled([&](auto&& run) { return read(part, run); }, [&](auto&& run) { write(part, run); }, section);
+  }
+  template <class Section>
+  auto read_home_settled(Section&& section) const {
+    return settled(
+        [&](auto&& run) { return read_home([&](const Part&, const CollectionRoot& root) { return run(root); }); },
+        [&](auto&& run) { write_home(run); }, section);
+  }
+
+  // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back. First,
+  // some of what has expired in the part is reclaimed.
   template <class Step>
   auto write(Part& part, Step&& step) const {
     return write_in([&](const Bound&) -> Part& { return part; }, std::forward<Step>(step));
@@ -69,8 +84,9 @@ class HashImpl {
       const Bound bound = current_bound();
       const Part& part = choose(bound);
       auto result = part.read([&] {
+        using Result = std::optional<std::invoke_result_t<Section&, const CollectionRoot&>>;
         const CollectionRoot* root = find_root(part, bound.binding);
-        return root != nullptr ? std::optional(section(*root)) : std::nullopt;
+        return root != nullptr ? Result(std::in_place, section(*root)) : Result();
       });
       if (result) return *std::move(result);
       bind_again();
@@ -83,6 +99,7 @@ class HashImpl {
       Transaction txn(choose(bound));
       CollectionRoot* const root = find_root(txn, bound.binding);
       if (root != nullptr) {
+        expiry::reclaim_in_passing(txn, *root);
         if constexpr (std::is_invocable_v<Step, Transaction&, CollectionRoot&, Binding>) {
           return step(txn, *root, bound.binding);
         } else {
@@ -90,6 +107,20 @@ class HashImpl {
         }
       }
       bind_again();
+    }
+  }
+
+  template <class Read, class Write, class Section>
+  static auto settled(Read&& read_root, Write&& write_root, Section&& section) {
+    for (CallTime time;;) {
+      auto result = read_root([&](const CollectionRoot& root) {
+        using Result = std::optional<std::invoke_result_t<Section&, const CollectionRoot&>>;
+        return expiry::settled(root, time) ? Result(std::in_place, section(root)) : Result();
+      });
+      if (result) return *std::move(result);
+      write_root([&](Transaction& txn, CollectionRoot& root) {
+        return expiry::reclaim(txn, root, time, expiry::kSettleEntries);
+      });
     }
   }
 

@@ -6,7 +6,7 @@
 
 namespace kv {
 
-Ref make_entry(Transaction& txn, ByteView key, const Value& value) {
+Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms) {
   if (key.size() > kMaxKeyBytes) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a key of " + std::to_string(key.size()) + " bytes is longer than " + std::to_string(kMaxKeyBytes));
@@ -16,7 +16,7 @@ Ref make_entry(Transaction& txn, ByteView key, const Value& value) {
                 "a value of " + std::to_string(value.size()) + " bytes is longer than 4 GiB less one");
   }
   const EntryHeader header{kEntryKind, value.type, static_cast<std::uint16_t>(key.size()),
-                           static_cast<std::uint32_t>(value.size())};
+                           static_cast<std::uint32_t>(value.size()), due_ms != kNeverDue};
   const Ref entry = txn.allocate(header.total_bytes());
   std::byte* const at = txn.fresh(entry);
   store_relaxed<std::uint64_t>(at, header.encode());
@@ -24,6 +24,7 @@ Ref make_entry(Transaction& txn, ByteView key, const Value& value) {
   std::byte* const to = at + header.value_offset();
   copy_in(to, value.data.data(), value.data.size());
   copy_in(to + value.data.size(), value.trailer.data(), value.trailer.size());
+  if (header.expires) store_relaxed<std::uint64_t>(at + header.due_offset(), due_ms);
   return entry;
 }
 

@@ -9,9 +9,9 @@
 
 namespace kv {
 
-// A new entry, private to the transaction. Throws Error{kOverCapacity}, Error{kInvalidArgument} (key or value too
-// long).
-[[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value);
+// A new entry, private to the transaction, that expires at `due_ms` (wall clock). Throws Error{kOverCapacity},
+// Error{kInvalidArgument} (key or value too long).
+[[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms = kNeverDue);
 
 // Address of a live entry's value. Under the lock, under a pin, or for use in a section whose bounds were checked.
 [[nodiscard]] inline const std::byte* entry_value(const Part& part, Ref entry) noexcept {

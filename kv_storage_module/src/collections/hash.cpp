@@ -62,13 +62,29 @@ void load(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry, Valu
 }
 
 // One transaction: stores, publishes, frees what was there. True = the key was new.
-bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const Value& value) {
-  const Ref entry = make_entry(txn, key, value);
+bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const Value& value,
+               std::uint64_t due_ms) {
+  const Ref entry = make_entry(txn, key, value, due_ms);
   const Ref replaced = keyed::link(txn, root, hash, entry);
+  CallTime time;
+  const bool fresh = replaced == kNullRef || entry_expired(txn.part(), replaced, time);
   if (replaced != kNullRef) txn.free(replaced);
   txn.commit();
   keyed::remember(txn, root, hash, entry);
-  return replaced == kNullRef;
+  return fresh;
+}
+
+// One transaction: takes the entry of this key out and calls `living(entry)` unless it has expired. True = it had not.
+template <class Living>
+bool remove_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, Living&& living) {
+  const Ref entry = keyed::unlink(txn, root, hash, key);
+  if (entry == kNullRef) return false;
+  CallTime time;
+  const bool expired = entry_expired(txn.part(), entry, time);
+  if (!expired) living(entry);
+  txn.free(entry);  // pinned by now if it is large and wanted: then it stays until its reader lets go
+  txn.commit();
+  return !expired;
 }
 
 [[nodiscard]] std::int64_t read_int(const Part& part, Ref entry) noexcept {
@@ -87,8 +103,9 @@ bool Hash::get(ByteView key, ValueBuffer& out) const {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
   const Part& part = impl_->part_of(hash);
+  CallTime time;
   const Outcome outcome = impl_->read(part, [&](const CollectionRoot& root) {
-    return ValueBufferWriter::copy(part, keyed::find(part, root, hash, key), out);
+    return ValueBufferWriter::copy(part, keyed::find_live(part, root, hash, key, time), out);
   });
   if (outcome != Outcome::kLarge) return outcome == Outcome::kCopied;
   ValueType type{};
@@ -101,13 +118,16 @@ bool Hash::get(ByteView key, ValueBuffer& out) const {
 bool Hash::contains(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
   const Part& part = impl_->part_of(hash);
-  return impl_->read(part, [&](const CollectionRoot& root) { return keyed::find(part, root, hash, key) != kNullRef; });
+  CallTime time;
+  return impl_->read(
+      part, [&](const CollectionRoot& root) { return keyed::find_live(part, root, hash, key, time) != kNullRef; });
 }
 
 Pin Hash::pin(ByteView key, ValueType& type) const {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return Pin();
     type = EntryHeader::load(txn.at(entry)).type;
     Pin pin = pin_entry(txn, impl_->arena(), entry);
@@ -116,18 +136,21 @@ Pin Hash::pin(ByteView key, ValueType& type) const {
   });
 }
 
-bool Hash::put(ByteView key, const Value& value) {
+bool Hash::put(ByteView key, const Value& value, std::uint64_t ttl_ms) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash),
-                      [&](Transaction& txn, CollectionRoot& root) { return put_entry(txn, root, hash, key, value); });
+  const std::uint64_t due_ms = expiry::due_after(ttl_ms);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    return put_entry(txn, root, hash, key, value, due_ms);
+  });
 }
 
 bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present) {
   present.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
-    if (entry == kNullRef) return put_entry(txn, root, hash, key, value);
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
+    if (entry == kNullRef) return put_entry(txn, root, hash, key, value, kNeverDue);
     load(txn, impl_->arena(), entry, present);
     txn.commit();
     return false;
@@ -137,11 +160,7 @@ bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present)
 bool Hash::erase(ByteView key) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::unlink(txn, root, hash, key);
-    if (entry == kNullRef) return false;
-    txn.free(entry);
-    txn.commit();
-    return true;
+    return remove_entry(txn, root, hash, key, [](Ref) {});
   });
 }
 
@@ -149,12 +168,7 @@ bool Hash::take(ByteView key, ValueBuffer& out) {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::unlink(txn, root, hash, key);
-    if (entry == kNullRef) return false;
-    load(txn, impl_->arena(), entry, out);
-    txn.free(entry);  // pinned if it is large: then it stays until `out` lets go
-    txn.commit();
-    return true;
+    return remove_entry(txn, root, hash, key, [&](Ref entry) { load(txn, impl_->arena(), entry, out); });
   });
 }
 
@@ -168,11 +182,33 @@ bool Hash::take_last(std::string& key, ValueBuffer& out) {
   }
 }
 
+bool Hash::expire(ByteView key, std::uint64_t ttl_ms) {
+  const std::uint64_t hash = impl_->hash(key);
+  const std::uint64_t due_ms = expiry::due_after(ttl_ms);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    return expiry::set_due(txn, root, hash, key, due_ms);
+  });
+}
+
+bool Hash::persist(ByteView key) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash),
+                      [&](Transaction& txn, CollectionRoot& root) { return expiry::persist(txn, root, hash, key); });
+}
+
+std::optional<TimeToLive> Hash::time_to_live(ByteView key) const {
+  const std::uint64_t hash = impl_->hash(key);
+  const Part& part = impl_->part_of(hash);
+  CallTime time;
+  return impl_->read(part, [&](const CollectionRoot& root) { return expiry::time_left(part, root, hash, key, time); });
+}
+
 std::int64_t Hash::increment(ByteView key, std::int64_t by) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
-    if (entry == kNullRef) return put_entry(txn, root, hash, key, int_value(by)), by;
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
+    if (entry == kNullRef) return put_entry(txn, root, hash, key, int_value(by), kNeverDue), by;
     if (EntryHeader::load(txn.at(entry)).type != ValueType::kInt) {
       throw Error(ErrorCode::kTypeMismatch,
                   "incr needs an int of at most 64 bits, and the value under this key is none");
@@ -182,7 +218,8 @@ std::int64_t Hash::increment(ByteView key, std::int64_t by) {
       throw Error(ErrorCode::kOverflow, "incr would leave the range of a signed 64-bit integer");
     }
     if (txn.control().pins.records != 0 && pins::pinned(txn, entry)) {
-      put_entry(txn, root, hash, key, int_value(sum));  // somebody looks at the old one
+      // Somebody looks at the old one.
+      put_entry(txn, root, hash, key, int_value(sum), due_of_entry(txn.part(), entry));
     } else {
       txn.write(const_cast<std::byte*>(entry_value(txn.part(), entry)), &sum, sizeof sum);
       txn.commit();
@@ -194,12 +231,14 @@ std::int64_t Hash::increment(ByteView key, std::int64_t by) {
 bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, const std::optional<Value>& wanted) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     const bool as_expected =
         entry == kNullRef ? !expected.has_value() : expected.has_value() && holds(txn.part(), entry, *expected);
     if (!as_expected) return false;
     if (wanted) {
-      put_entry(txn, root, hash, key, *wanted);
+      const std::uint64_t due_ms = entry == kNullRef ? kNeverDue : due_of_entry(txn.part(), entry);
+      put_entry(txn, root, hash, key, *wanted, due_ms);
     } else if (entry != kNullRef) {
       txn.free(keyed::unlink(txn, root, hash, key));
       txn.commit();
@@ -235,6 +274,7 @@ struct GroupMember {
 void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, Large large) const {
   char values[kGroupBytes];
   GroupMember members[kGroup];
+  CallTime time;
   for (std::size_t first = 0; first < keys.size(); first += kGroup) {
     const std::span<const ByteView> group = keys.subspan(first, std::min(kGroup, keys.size() - first));
     for (std::size_t i = 0; i < group.size(); ++i) members[i] = {impl_->hash(group[i]), Outcome::kAbsent, {}, 0, 0};
@@ -262,6 +302,7 @@ void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, 
           if (entry == kNullRef) continue;
           const std::byte* at = part.at(entry, kEntryHeaderBytes);
           const EntryHeader header = EntryHeader::load(at);
+          if (entry_expired(part, entry, header, time)) continue;
           if (!ValueBuffer::fits_inline(header.type, header.value_bytes) || header.value_bytes > kGroupBytes - used ||
               !part.contains(entry, header.total_bytes())) {
             member.outcome = Outcome::kLarge;
@@ -285,7 +326,8 @@ void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, 
   }
 }
 
-std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Value> values) {
+std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Value> values, std::uint64_t ttl_ms) {
+  const std::uint64_t due_ms = expiry::due_after(ttl_ms);
   std::uint64_t added = 0;
   for (std::size_t first = 0; first < keys.size(); first += kGroup) {
     const std::size_t count = std::min(kGroup, keys.size() - first);
@@ -299,7 +341,7 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
       added += impl_->write(part, [&](Transaction& txn, CollectionRoot& root) {
         std::uint64_t fresh = 0;
         for (std::size_t k = i; k < end; ++k) {
-          fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k]) ? 1 : 0;
+          fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k], due_ms) ? 1 : 0;
         }
         return fresh;
       });
@@ -312,7 +354,7 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
 std::uint64_t Hash::size() const {
   std::uint64_t entries = 0;
   for (std::uint32_t p = 0; p < impl_->part_count(); ++p) {
-    entries += impl_->read(impl_->part(p), [](const CollectionRoot& root) { return load64(&root.entries); });
+    entries += impl_->read_settled(impl_->part(p), [](const CollectionRoot& root) { return load64(&root.entries); });
   }
   return entries;
 }

@@ -1,5 +1,6 @@
 #include "collections/keyed.hpp"
 
+#include "collections/due_index.hpp"
 #include "index/key_index.hpp"
 #include "index/lookaside.hpp"
 #include "kv_storage/error.hpp"
@@ -11,13 +12,20 @@ Ref find(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteV
   return entry != kNullRef ? entry : kv::find(part, load32(&root.index), key);
 }
 
+Ref find_live(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key, CallTime& time) noexcept {
+  const Ref entry = find(part, root, hash, key);
+  return entry != kNullRef && entry_expired(part, entry, time) ? kNullRef : entry;
+}
+
 Ref link(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref entry) {
   const Ref replaced = insert(txn, &root.index, entry);
   if (replaced != kNullRef) {
     Lookaside(txn.part(), root.lookaside).remove(hash, replaced);
+    due_index::remove(txn, root, replaced);
   } else {
     txn.store64(&root.entries, root.entries + 1);
   }
+  due_index::add(txn, root, entry);
   return replaced;
 }
 
@@ -25,6 +33,7 @@ Ref unlink(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView 
   const Ref entry = erase(txn, &root.index, key);
   if (entry == kNullRef) return kNullRef;
   Lookaside(txn.part(), root.lookaside).remove(hash, entry);
+  due_index::remove(txn, root, entry);
   txn.store64(&root.entries, root.entries - 1);
   return entry;
 }

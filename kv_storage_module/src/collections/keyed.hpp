@@ -1,4 +1,4 @@
-// Entries by key inside one part: the index, and the look-aside table kept in step with it.
+// Entries by key inside one part: the index, and the look-aside table and the due index kept in step with it.
 //
 // The order matters (index/lookaside.hpp): an entry leaves the table before the commit that frees it and enters it
 // after the commit that publishes it, so whatever instant a process is killed at, the table never leads to freed
@@ -10,12 +10,16 @@
 
 namespace kv::keyed {
 
-// The entry with this key, or null. Safe in a section.
+// The entry with this key that has not expired, or null. Safe in a section.
+[[nodiscard]] Ref find_live(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key,
+                            CallTime& time) noexcept;
+// The same, expired or not.
 [[nodiscard]] Ref find(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key) noexcept;
 
-// Puts `entry` under its key; returns the entry that had it, already taken out of the table, or null. Counts.
+// Puts `entry` under its key; returns the entry that had it (it may have expired), already taken out of the table, or
+// null. Counts.
 [[nodiscard]] Ref link(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref entry);
-// Takes the entry of this key out; null if there is none. Counts.
+// Takes the entry of this key out, expired or not; null if there is none. Counts.
 [[nodiscard]] Ref unlink(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key);
 
 // After the commit: enters `entry` into the table, which is made or grown if it has become too small. Growing is a step

@@ -22,50 +22,65 @@ bool copy_record(const Part& part, Ref entry, std::uint32_t bytes, void* out) no
 
 // One transaction: a new record in a new slot, or the old one overwritten in place (slabs() is a live view; get
 // copies).
-bool put_record(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record) {
+bool put_record(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record,
+                std::uint64_t due_ms) {
+  CallTime time;
   const Ref present = keyed::find(txn.part(), root, hash, key);
-  if (present != kNullRef) {
+  const bool fresh = present == kNullRef || entry_expired(txn.part(), present, time);
+  if (present != kNullRef && due_ms == kNeverDue && due_of_entry(txn.part(), present) == kNeverDue) {
     txn.write(record_of_entry(txn.part(), present).record, 0, record, root.record_bytes);
     txn.commit();
     return false;
   }
-  const RecordRef at = slabs::allocate(txn, root);
-  copy_in(txn.fresh(at.record), record, root.record_bytes);
-  const Ref entry = make_entry(txn, key, record_value(at));
-  static_cast<void>(keyed::link(txn, root, hash, entry));
+  const RecordRef at = present != kNullRef ? record_of_entry(txn.part(), present) : slabs::allocate(txn, root);
+  if (present != kNullRef) {
+    txn.write(at.record, 0, record, root.record_bytes);
+  } else {
+    copy_in(txn.fresh(at.record), record, root.record_bytes);
+  }
+  const Ref entry = make_entry(txn, key, record_value(at), due_ms);
+  const Ref replaced = keyed::link(txn, root, hash, entry);
+  if (replaced != kNullRef) txn.free(replaced);
   txn.commit();
   keyed::remember(txn, root, hash, entry);
-  return true;
+  return fresh;
 }
 
+// True = there was one that had not expired.
 bool erase_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key) {
   const Ref entry = keyed::unlink(txn, root, hash, key);
   if (entry == kNullRef) return false;
+  CallTime time;
+  const bool expired = entry_expired(txn.part(), entry, time);
   slabs::free(txn, root, record_of_entry(txn.part(), entry));
   txn.free(entry);
   txn.commit();
-  return true;
+  return !expired;
 }
 
 }  // namespace
 
 bool RecordHash::get(ByteView key, void* record) const {
   const std::uint64_t hash = impl_->hash(key);
+  CallTime time;
   return impl_->read_home([&](const Part& part, const CollectionRoot& root) {
-    return copy_record(part, keyed::find(part, root, hash, key), schema().record_bytes(), record);
+    return copy_record(part, keyed::find_live(part, root, hash, key, time), schema().record_bytes(), record);
   });
 }
 
 bool RecordHash::contains(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->read_home(
-      [&](const Part& part, const CollectionRoot& root) { return keyed::find(part, root, hash, key) != kNullRef; });
+  CallTime time;
+  return impl_->read_home([&](const Part& part, const CollectionRoot& root) {
+    return keyed::find_live(part, root, hash, key, time) != kNullRef;
+  });
 }
 
-bool RecordHash::put(ByteView key, const void* record) {
+bool RecordHash::put(ByteView key, const void* record, std::uint64_t ttl_ms) {
   const std::uint64_t hash = impl_->hash(key);
+  const std::uint64_t due_ms = expiry::due_after(ttl_ms);
   return impl_->write_home(
-      [&](Transaction& txn, CollectionRoot& root) { return put_record(txn, root, hash, key, record); });
+      [&](Transaction& txn, CollectionRoot& root) { return put_record(txn, root, hash, key, record, due_ms); });
 }
 
 bool RecordHash::erase(ByteView key) {
@@ -76,7 +91,8 @@ bool RecordHash::erase(ByteView key) {
 bool RecordHash::take(ByteView key, void* record) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     return copy_record(txn.part(), entry, root.record_bytes, record) && erase_entry(txn, root, hash, key);
   });
 }
@@ -94,7 +110,8 @@ bool RecordHash::take_last(std::string& key, void* record) {
 bool RecordHash::set_fields(ByteView key, std::span<const Field> fields) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
-    const Ref entry = keyed::find(txn.part(), root, hash, key);
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return false;
     const Ref record = record_of_entry(txn.part(), entry).record;
     for (const Field& field : fields) txn.write(record, field.offset, field.value, field.bytes);
@@ -103,8 +120,28 @@ bool RecordHash::set_fields(ByteView key, std::span<const Field> fields) {
   });
 }
 
+bool RecordHash::expire(ByteView key, std::uint64_t ttl_ms) {
+  const std::uint64_t hash = impl_->hash(key);
+  const std::uint64_t due_ms = expiry::due_after(ttl_ms);
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return expiry::set_due(txn, root, hash, key, due_ms); });
+}
+
+bool RecordHash::persist(ByteView key) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return expiry::persist(txn, root, hash, key); });
+}
+
+std::optional<TimeToLive> RecordHash::time_to_live(ByteView key) const {
+  const std::uint64_t hash = impl_->hash(key);
+  CallTime time;
+  return impl_->read_home(
+      [&](const Part& part, const CollectionRoot& root) { return expiry::time_left(part, root, hash, key, time); });
+}
+
 std::uint64_t RecordHash::size() const {
-  return impl_->read_home([](const Part&, const CollectionRoot& root) { return load64(&root.entries); });
+  return impl_->read_home_settled([](const CollectionRoot& root) { return load64(&root.entries); });
 }
 
 Scan RecordHash::scan(KeyRange range, bool with_values, bool reverse) const {
@@ -135,6 +172,9 @@ void RecordHash::gather(const KeyRange& range, std::uint32_t offset, std::uint32
 std::vector<RecordHash::Slab> RecordHash::slabs() const {
   const Part* part = nullptr;
   const std::vector<Ref> pinned = impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    CallTime time;
+    while (expiry::reclaim(txn, root, time, expiry::kSettleEntries)) {
+    }
     part = &txn.part();
     std::vector<Ref> all = slabs::all(*part, root);
     for (const Ref slab : all) pins::pin(txn, slab, impl_->arena()->slot());

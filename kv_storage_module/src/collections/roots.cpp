@@ -6,6 +6,7 @@
 #include "collections/slabs.hpp"
 #include "index/dismantle.hpp"
 #include "index/lookaside.hpp"
+#include "memory/clock.hpp"
 
 namespace kv {
 namespace {
@@ -16,19 +17,10 @@ constexpr std::size_t kBlocksPerStep = 128;
 // PartControl::directory: this header, then Ref[capacity].
 struct Directory {
   std::uint64_t capacity;
-  [[nodiscard]] const std::byte* slot(std::uint32_t index) const noexcept {
+  [[nodiscard]] const std::byte* slot(std::uint64_t index) const noexcept {
     return reinterpret_cast<const std::byte*>(this + 1) + index * sizeof(Ref);
   }
 };
-
-// The root in `slot`, whatever its serial; null if the slot is empty. Safe in a section.
-[[nodiscard]] Ref root_in_slot(const Part& part, std::uint32_t slot) noexcept {
-  const Ref directory = load32(&part.control().directory);
-  const auto* header = reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)));
-  if (slot >= load64(&header->capacity)) return kNullRef;
-  if (!part.contains(directory, sizeof(Directory) + (slot + std::uint64_t{1}) * sizeof(Ref))) return kNullRef;
-  return load32(header->slot(slot));
-}
 
 void grow_directory(Transaction& txn, std::uint32_t slot) {
   const Ref old_block = txn.control().directory;
@@ -57,11 +49,26 @@ void set_slot(Transaction& txn, std::uint32_t slot, Ref root) {
   root.serial = serial;
   root.kind = kind;
   root.record_bytes = record_bytes;
+  root.next_due_ms = kNeverDue;
   copy_in(txn.fresh(block), &root, sizeof root);
   return block;
 }
 
 }  // namespace
+
+Ref root_in_slot(const Part& part, std::uint64_t slot) noexcept {
+  const Ref directory = load32(&part.control().directory);
+  const auto* header = reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)));
+  if (slot >= load64(&header->capacity)) return kNullRef;
+  if (!part.contains(directory, sizeof(Directory) + (slot + 1) * sizeof(Ref))) return kNullRef;
+  return load32(header->slot(slot));
+}
+
+std::uint64_t slot_count(const Part& part) noexcept {
+  const Ref directory = load32(&part.control().directory);
+  if (directory == kNullRef) return 0;
+  return load64(&reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)))->capacity);
+}
 
 const CollectionRoot* find_root(const Part& part, Binding binding) noexcept {
   const Ref ref = root_in_slot(part, binding.slot);
@@ -75,10 +82,7 @@ CollectionRoot* find_root(Transaction& txn, Binding binding) noexcept {
 }
 
 void for_each_root(const Part& part, const std::function<void(Ref, const CollectionRoot&)>& visit) {
-  const Ref directory = part.control().directory;
-  if (directory == kNullRef) return;
-  const std::uint64_t capacity = reinterpret_cast<const Directory*>(part.at(directory, sizeof(Directory)))->capacity;
-  for (std::uint32_t slot = 0; slot < capacity; ++slot) {
+  for (std::uint64_t slot = 0; slot < slot_count(part); ++slot) {
     const Ref ref = root_in_slot(part, slot);
     if (ref != kNullRef) visit(ref, *reinterpret_cast<const CollectionRoot*>(part.at(ref, sizeof(CollectionRoot))));
   }
@@ -111,8 +115,11 @@ bool empty_trash_step(Transaction& txn) {
   if (block == kNullRef) return false;
   CollectionRoot& root = *reinterpret_cast<CollectionRoot*>(txn.fresh(block));
   if (root.lookaside != kNullRef) free_lookaside(txn, &root.lookaside);
-  if (root.index != kNullRef) {
-    dismantle_index(txn, &root.index, kBlocksPerStep, [&](Ref entry) { txn.free(entry); });
+  const auto free_block = [&](Ref block_of_index) { txn.free(block_of_index); };
+  if (root.due_index != kNullRef) {  // first: its records lead to entries
+    dismantle_index(txn, &root.due_index, kBlocksPerStep, free_block);
+  } else if (root.index != kNullRef) {
+    dismantle_index(txn, &root.index, kBlocksPerStep, free_block);
   } else if (!slabs::free_one(txn, root) && !categories::free_some(txn, root)) {
     txn.store32(&txn.control().trash, root.next_trash);
     txn.free(block);

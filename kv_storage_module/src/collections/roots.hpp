@@ -23,8 +23,9 @@ struct CollectionRoot {
   Ref open_slabs;  // those with a free slot
   Ref categories;  // one dictionary per category column
   std::uint32_t record_bytes;
-  Ref next_trash;  // while detached
-  std::uint32_t reserved;
+  Ref next_trash;             // while detached
+  Ref due_index;              // what expires, by due time (collections/due_index.hpp); null = nothing
+  std::uint64_t next_due_ms;  // no due time of the collection is earlier; kNeverDue = nothing expires
 };
 
 // Where a collection lies: the same in every part.
@@ -39,6 +40,10 @@ inline constexpr Binding kRootBinding{0, 0};
 [[nodiscard]] const CollectionRoot* find_root(const Part& part, Binding binding) noexcept;
 // The same for writers.
 [[nodiscard]] CollectionRoot* find_root(Transaction& txn, Binding binding) noexcept;
+
+// The root in `slot`, whatever its serial; null if the slot is empty. Safe in a section.
+[[nodiscard]] Ref root_in_slot(const Part& part, std::uint64_t slot) noexcept;
+[[nodiscard]] std::uint64_t slot_count(const Part& part) noexcept;  // likewise
 
 // All roots but the detached ones. Under the lock.
 void for_each_root(const Part& part, const std::function<void(Ref, const CollectionRoot&)>& visit);

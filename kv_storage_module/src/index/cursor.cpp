@@ -55,9 +55,10 @@ std::span<const Ref> Cursor::collect(const Part& part, Ref root, std::size_t lim
   prefetch_values_ = values;
   found_ = 0;
   budget_ = kPageBudget;
+  time_ = CallTime();
 
   for (;;) {
-    emit(limit);
+    emit(part, limit);
     prefetch_ahead(part);  // also at the end: the next page then finds its items in the cache
     if (found_ == limit || stack_.empty()) break;
     if (budget_ == 0) {
@@ -74,7 +75,7 @@ bool Cursor::advance(std::size_t taken, ByteView last_key) {
   if (wants_room_) stack_.reserve(stack_.capacity() * 2);
   if (wants_capture_) capture_.resize(kMaxKeyBytes);
   if (stack_.capacity() - stack_.size() < found_) stack_.reserve(stack_.capacity() + kPageEntries);
-  for (std::size_t i = found_; i > taken; --i) stack_.emplace_back(page_[i - 1], 0, kReady, 0);
+  for (std::size_t i = found_; i > taken; --i) stack_.emplace_back(page_[i - 1], 0, kReady | kExpires, 0);
 
   std::optional<Bound>& position = reverse_ ? upper_ : lower_;
   if (captured_ && taken == found_) {
@@ -96,10 +97,11 @@ void Cursor::restart(Ref root) noexcept {
   stack_.emplace_back(root, 0, flags, glob_ != nullptr ? glob_->start() : 0);
 }
 
-void Cursor::emit(std::size_t limit) noexcept {
+void Cursor::emit(const Part& part, std::size_t limit) noexcept {
   while (found_ < limit && !stack_.empty() && stack_.back().has(kReady)) {
-    page_[found_++] = stack_.back().ref;
+    const Item item = stack_.back();
     stack_.pop_back();
+    if (!item.has(kExpires) || !entry_expired(part, item.ref, time_)) page_[found_++] = item.ref;
   }
 }
 
@@ -162,6 +164,7 @@ void Cursor::visit_entry(const Part& part, Item item, std::uint64_t header_word)
   const std::byte* const entry = part.at(item.ref, kEntryHeaderBytes);
   const std::byte* const key = entry + kEntryHeaderBytes;
   if (header.key_bytes < item.depth() || !part.contains(item.ref, kEntryHeaderBytes + header.key_bytes)) return;
+  if (entry_expired(part, item.ref, header, time_)) return;
   const std::byte* const rest = key + item.depth();
   const std::size_t rest_bytes = header.key_bytes - item.depth();
 
@@ -184,7 +187,7 @@ void Cursor::visit_entry(const Part& part, Item item, std::uint64_t header_word)
     const std::size_t bytes = std::min(header.total_bytes(), kPrefetchBytes);
     for (std::size_t at = kLine; at < bytes + kLine; at += kLine) __builtin_prefetch(entry + std::min(at, bytes));
   }
-  next_.emplace_back(item.ref, 0, kReady, 0);
+  next_.emplace_back(item.ref, 0, kReady | (header.expires ? kExpires : 0), 0);
 }
 
 // Advances the item's glob states over `count` bytes of its path. False if no key on this path can match.

@@ -8,7 +8,7 @@
 //   }
 //
 // A page continues where the last ended if the part has not changed, else it descends anew to what follows the
-// position.
+// position. Entries that have expired by the time of the page are skipped.
 //
 // The walk keeps a stack of *items*: subtrees and entries still to visit, the next on top. Cache misses decide its
 // speed, so it does not go depth first but takes a window of items from the top at once, replaces nodes by their
@@ -63,6 +63,7 @@ class Cursor {
   static constexpr unsigned kAcceptAll = 16;  // whatever follows matches the glob
   static constexpr unsigned kNonAscii = 32;   // the path has bytes from 0x80 after the glob's literal prefix
   static constexpr unsigned kUnknown = 64;    // the classes below are not maintained
+  static constexpr unsigned kExpires = 128;   // a ready entry that may have expired since it was looked at
 
   struct Item {
     GlobPattern::States states;  // of the glob, after the path to here
@@ -95,7 +96,7 @@ class Cursor {
                              bool upper) const noexcept;
   [[nodiscard]] bool follow_glob(Item& item, const std::byte* bytes, std::size_t count) const noexcept;
   void add_children(const NodeView& node, Item path, unsigned tight_for_terminal) noexcept;
-  void emit(std::size_t limit) noexcept;
+  void emit(const Part& part, std::size_t limit) noexcept;
   void prefetch_ahead(const Part& part) noexcept;
   void capture_position(const Part& part) noexcept;
 
@@ -111,6 +112,7 @@ class Cursor {
   std::size_t found_ = 0;
   std::size_t budget_ = 0;
   bool prefetch_values_ = false;
+  CallTime time_;  // of the page
 
   // Set by `collect`, for `advance`.
   bool exhausted_ = false;

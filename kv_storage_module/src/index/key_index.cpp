@@ -126,6 +126,18 @@ Ref find(const Part& part, Ref root, ByteView key) noexcept {
   return ref != kNullRef && entry_has_key(part, ref, key) ? ref : kNullRef;
 }
 
+Ref first_entry(const Part& part, Ref root) noexcept {
+  Ref ref = root;
+  while (ref != kNullRef && load8(part.at(ref, kNodeHeaderBytes)) != kEntryKind) {
+    const NodeView node(part, ref);
+    if (node.has_terminal()) return node.terminal();
+    unsigned place = 0;  // children lie in order; in a full node with gaps
+    while (node.shape().form == NodeForm::kFull && load32(node.slot(place)) == kNullRef) ++place;
+    ref = load32(node.slot(place));
+  }
+  return ref;
+}
+
 Ref insert(Transaction& txn, void* root_word, Ref entry) {
   const Part& part = txn.part();
   const ByteView key = key_of(part, entry);

@@ -1,8 +1,8 @@
 // The key index: an ordered map from keys to entries, in shared memory. It is one u32 word, the root: null, an entry or
 // a node (index/node.hpp). The key of an entry is part of it (index/entry.hpp), so the index stores references only.
 //
-// Both changes below allocate before they store and free last. They may free a node, so at most one of them belongs in
-// a step of a transaction: commit before the next (a block freed in a step must not be filled anew in the same step).
+// Both changes below allocate before they store and free last. A step of a transaction may hold several, as long as
+// each has kInsertJournal words of the journal.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,9 @@ namespace kv {
 // Unlinks the entry with this key and returns it, or null. Never fails for lack of memory: what cannot be made smaller
 // stays as it is.
 [[nodiscard]] Ref erase(Transaction& txn, void* root_word, ByteView key);
+
+// The entry with the least key, or null. Under the lock; as many steps as the key has nodes.
+[[nodiscard]] Ref first_entry(const Part& part, Ref root) noexcept;
 
 // Bounds of what one insertion or erasure journals, allocator included: see kClassDepth (index/paths.hpp).
 inline constexpr std::size_t kInsertJournal = 256;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kv_storage/error.hpp"
+#include "memory/clock.hpp"
 #include "memory/pins.hpp"
 #include "memory/system.hpp"
 
@@ -133,6 +134,7 @@ std::byte* map_arena(int fd, std::uint64_t bytes) {
 
 void init_control(PartControl& control, const Geometry& g) {
   init_robust_mutex(&control.mutex);
+  control.expiry = {kNeverDue, kNeverDue, 0};
   AllocatorState& state = control.allocator;
   state.chunk_count = static_cast<std::uint32_t>(g.slice_bytes / kChunkBytes);
   state.frontier = static_cast<std::uint32_t>(

@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
@@ -93,6 +93,14 @@ struct PinState {
   std::uint64_t pinned_bytes;  // of orphans: blocks freed while pinned
 };
 
+// When the part's writers have to look for something that expired (collections/expiry.hpp). Times are lower bounds,
+// kNeverDue if there is nothing.
+struct ExpiryState {
+  std::uint64_t next_due_ms;  // over all collections
+  std::uint64_t pass_due_ms;  // over those before `slot` in the search in progress, and all due times set during it
+  std::uint64_t slot;         // where the search goes on
+};
+
 struct JournalEntry {
   std::uint64_t offset;  // of the word in the file
   std::uint64_t old_word;
@@ -113,6 +121,7 @@ struct PartControl {
   alignas(64) std::uint64_t journal_count;
   std::uint64_t transactions;
   std::uint64_t recoveries;
+  ExpiryState expiry;
   AllocatorState allocator;
   PinState pins;
   alignas(64) JournalEntry journal[kJournalEntries];

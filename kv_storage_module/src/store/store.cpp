@@ -160,10 +160,7 @@ std::vector<CollectionInfo> Store::collections() const {
     if (record.state != CollectionState::kReady) continue;
     std::uint64_t entries = 0;
     for (std::uint32_t i = 0; i < impl().arena->part_count(); ++i) {
-      const Part& part = impl().arena->part(i);
-      const Part::Lock lock(part);
-      const CollectionRoot* root = find_root(part, record.binding);
-      if (root != nullptr) entries += root->entries;
+      entries += expiry::count(impl().arena->part(i), record.binding);
     }
     infos.push_back({name, record.kind, entries});
   }
@@ -194,10 +191,10 @@ StoreStats Store::stats() const {
   stats.max_memory = arena.header().max_memory;
   stats.collections = collections();
   for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
+    stats.keys += expiry::count(arena.part(i), kRootBinding);
     const Part& part = arena.part(i);
     const Part::Lock lock(part);
     const PartControl& control = part.control();
-    if (const CollectionRoot* root = find_root(part, kRootBinding)) stats.keys += root->entries;
     std::uint64_t pins = 0;
     for (const pins::Record& record : pins::records(part)) pins += record.count;
     stats.parts.push_back({control.allocator.used_bytes,

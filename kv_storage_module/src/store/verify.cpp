@@ -7,6 +7,7 @@
 
 #include "collections/catalog.hpp"
 #include "collections/categories.hpp"
+#include "collections/due_index.hpp"
 #include "collections/records.hpp"
 #include "collections/roots.hpp"
 #include "collections/slabs.hpp"
@@ -67,6 +68,7 @@ class PartVerifier {
       complain("counts " + std::to_string(root.entries) + " entries but has " + std::to_string(entries.size()), block);
     }
     verify_lookaside(root, entries);
+    verify_due_index(block, root, entries);
     verify_slabs(root, records);
     verify_categories(root);
   }
@@ -75,6 +77,7 @@ class PartVerifier {
   void verify_trash(Ref block, const CollectionRoot& root) {
     claim(block, "a detached root");
     verify_index_only(root.index, "a detached index", IndexShape::kDismantled);
+    verify_index_only(root.due_index, "a detached due index", IndexShape::kDismantled);
     for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
     for (const Ref slab : slabs::all(part_, root)) claim(slab, "a slab");
     verify_categories(root);
@@ -104,6 +107,29 @@ class PartVerifier {
         complain("the look-aside has a wrong tag", entry);
       }
     });
+  }
+
+  // A record for every entry with a due time, and none else; no bound later than what it bounds.
+  void verify_due_index(Ref block, const CollectionRoot& root, const std::unordered_set<Ref>& entries) {
+    std::unordered_set<Ref> recorded;
+    verify_index(
+        part_, root.due_index, [&](Ref node) { claim(node, "a node of a due index"); },
+        [&](Ref record) {
+          claim(record, "a record of a due index");
+          const auto [due_ms, entry] = due_index::decode(part_, record);
+          if (!entries.contains(entry) || due_of_entry(part_, entry) != due_ms || !recorded.insert(entry).second) {
+            complain("a record of a due index leads to what is no entry due then", record);
+          }
+          if (due_ms < root.next_due_ms) complain("an entry is due before the collection's next due time", entry);
+        },
+        violations_);
+    for (const Ref entry : entries) {
+      if (due_of_entry(part_, entry) != kNeverDue && !recorded.contains(entry)) {
+        complain("an entry with a due time is not in the due index", entry);
+      }
+    }
+    const ExpiryState& state = part_.control().expiry;
+    if (root.next_due_ms < state.next_due_ms) complain("a collection is due before the part's next due time", block);
   }
 
   // True if the record is a used slot of its slab.
