@@ -12,6 +12,7 @@ struct Edit {
   Ref hash;
   Ref key;
   Ref array;  // between enter and exit
+  bool expires = false;
 };
 
 PyObject* enter(PyObject* self, PyObject*) {
@@ -28,15 +29,31 @@ PyObject* enter(PyObject* self, PyObject*) {
     fail(state, ErrorClass::kKind, "edit() is for arrays: the value of %R is of type %s", edit.key.get(),
          Py_TYPE(value.get())->tp_name);
   }
+  Hash& hash = open_hash(edit.hash.get());
+  const std::optional<TimeToLive> left = in_core([&] { return hash.time_to_live(key.view()); });
+  edit.expires = left && left->expires;
   edit.array = checked(PyObject_CallMethod(value.get(), "copy", nullptr));
   return Py_NewRef(edit.array.get());
+}
+
+// A present key keeps its ttl; an absent one is made anew, unless it had a ttl and that was over first.
+void publish(Edit& edit, PyObject* array) {
+  ModuleState& state = state_of(edit.hash.get());
+  KeyBytes key;
+  if (!key.assign(state, edit.key.get())) throw PythonError{};
+  Hash& hash = open_hash(edit.hash.get());
+  Scratch scratch;
+  const Value value = encode_value(state, array, scratch);
+  in_core([&] {
+    if (!hash.replace(key.view(), value) && !edit.expires) hash.put(key.view(), value);
+  });
 }
 
 PyObject* leave(PyObject* self, PyObject* args) {
   Edit& edit = fields<Edit>(self);
   Ref array = std::move(edit.array);
   if (array && PyTuple_GET_SIZE(args) > 0 && PyTuple_GET_ITEM(args, 0) == Py_None) {
-    check(PyObject_SetItem(edit.hash.get(), edit.key.get(), array.get()));
+    publish(edit, array.get());
   }
   Py_RETURN_FALSE;
 }
@@ -61,7 +78,7 @@ PyType_Spec spec = {"kv_storage.Edit", sizeof(Instance<Edit>), 0,
 
 Ref make_edit(PyObject* hash, PyObject* key) {
   ModuleState& state = state_of(hash);
-  return make_instance(state, state.edit_type.get(), Edit{new_reference(hash), new_reference(key), Ref()});
+  return make_instance(state, state.edit_type.get(), Edit{new_reference(hash), new_reference(key), Ref(), false});
 }
 
 void bind_edit(PyObject* module, ModuleState& state) { state.edit_type = make_type(module, spec); }

@@ -4,6 +4,7 @@
 #include "bind.hpp"
 #include "hash_methods.hpp"
 #include "text.hpp"
+#include "ttl_argument.hpp"
 #include "value_codec.hpp"
 
 namespace kv::py {
@@ -38,21 +39,21 @@ PyObject* subscript(PyObject* self, PyObject* key_object) {
   return missing_key(state, key_object);
 }
 
-void put_value(PyObject* self, ByteView key, PyObject* object) {
+void put_value(PyObject* self, ByteView key, PyObject* object, std::uint64_t ttl_ms = kNoTtl) {
   Hash& hash = open_hash(self);
   Scratch scratch;
   const Value value = encode_value(state_of(self), object, scratch);
-  in_core([&] { hash.put(key, value); });
+  in_core([&] { hash.put(key, value, ttl_ms); });
 }
 
-constexpr Signature<2> kPut = {"put", {"key", "value"}, 2};
+constexpr Signature<3> kPut = {"put", {"key", "value", "ttl"}, 2};
 
 PyObject* put(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  PyObject* given[2];
+  PyObject* given[3];
   if (!kPut.parse(args, count, keywords, given)) return nullptr;
   KeyBytes key;
   if (!key.assign(state_of(self), given[0])) return nullptr;
-  put_value(self, key.view(), given[1]);
+  put_value(self, key.view(), given[1], ttl_argument(state_of(self), given[2]));
   Py_RETURN_NONE;
 }
 
@@ -168,14 +169,16 @@ PyObject* edit(PyObject* self, PyObject* key) {
 }
 
 constexpr char kPutDoc[] =
-    "put($self, /, key, value)\n--\n\n"
+    "put($self, /, key, value, ttl=None)\n--\n\n"
     "Store a copy of `value` under `key`, replacing what was there.\n\n"
     "Args:\n"
     "    key: str (stored as UTF-8) or bytes, at most 65,535 bytes.\n"
     "    value: None, bool, int, float, str, bytes, date, datetime, time, timedelta, Decimal, UUID, an array "
     "(anything\n"
-    "        with the buffer protocol), or a tuple, list or dict (with str keys) of these. Exact types only.\n\n"
+    "        with the buffer protocol), or a tuple, list or dict (with str keys) of these. Exact types only.\n"
+    "    ttl: seconds after which the key is absent; None: it stays. A ttl that the key had before is gone.\n\n"
     "Raises:\n"
+    "    ArgumentError: the ttl is no number greater than 0, or absurdly large.\n"
     "    KindError: the type is not storable; the message says what to convert it to.\n"
     "    CapacityError: the store is full; nothing has changed.";
 constexpr char kGetDoc[] =
@@ -195,6 +198,16 @@ constexpr char kViewDoc[] =
     "Raises:\n"
     "    MissingKeyError: the key is absent.\n"
     "    KindError: the value is of another type; use get().";
+constexpr char kExpireDoc[] =
+    "expire($self, /, key, seconds)\n--\n\n"
+    "Let a key be absent after so many seconds from now, whatever ttl it had. Returns whether the key was there.\n\n"
+    "Raises:\n    ArgumentError: `seconds` is no number greater than 0, or absurdly large.";
+constexpr char kPersistDoc[] =
+    "persist($self, key, /)\n--\n\nTake a key's ttl away, so that it stays. Returns whether it had one.";
+constexpr char kTtlDoc[] =
+    "ttl($self, key, /)\n--\n\n"
+    "The seconds after which a key will be absent, or None if it stays.\n\n"
+    "Raises:\n    MissingKeyError: the key is absent.";
 constexpr char kPopDoc[] =
     "pop($self, key, default=..., /)\n--\n\n"
     "Delete `key` and return its value, in one step. An absent key returns `default`, or raises MissingKeyError.";
@@ -205,7 +218,8 @@ constexpr char kSetDefaultDoc[] =
     "The value of `key`; an absent key gets `default` first. One step, also between processes.";
 constexpr char kIncrDoc[] =
     "incr($self, /, key, by=1)\n--\n\n"
-    "Add to an integer, an absent one counting as 0, and return the result. One step, also between processes.\n\n"
+    "Add to an integer, an absent one counting as 0, and return the result. One step, also between processes.\n"
+    "The key keeps its ttl.\n\n"
     "Raises:\n"
     "    KindError: the value is no int.\n"
     "    IntegerOverflowError: the result does not fit 64 bits; nothing has changed.";
@@ -214,12 +228,12 @@ constexpr char kCompareAndSetDoc[] =
     "Store `new` if the value is `expected`; return whether it was. One step, also between processes.\n\n"
     "MISSING stands for an absent key: as `expected`, store only a new key; as `new`, delete. Values are compared by "
     "type\n"
-    "and content: 1 is neither True nor 1.0.";
+    "and content: 1 is neither True nor 1.0. A present key keeps its ttl.";
 constexpr char kPutManyDoc[] =
-    "put_many($self, keys_or_mapping, values=..., /)\n--\n\n"
+    "put_many($self, keys_or_mapping, values=..., /, *, ttl=None)\n--\n\n"
     "Store many values: put_many(mapping), or put_many(keys, values) with a value for each key.\n\n"
     "If `values` is an array of two or more dimensions, each key gets a row. Not atomic: if a value cannot be stored,\n"
-    "those before it are.";
+    "those before it are. `ttl` as in put(), for each key, from the time of the call.";
 constexpr char kGetManyDoc[] =
     "get_many($self, /, keys, default=None)\n--\n\n"
     "The values of many keys as a list, `default` where a key is absent. Several times faster than a loop of get().";
@@ -231,12 +245,16 @@ constexpr char kEditDoc[] =
     "A context manager that gives a writable copy of an array value and stores it again on exit.\n\n"
     "    with kv.edit('weights') as a:\n"
     "        a *= 2\n\n"
-    "An exception inside stores nothing. Of two edits at the same time, the later exit wins.";
+    "An exception inside stores nothing. Of two edits at the same time, the later exit wins. The key keeps its ttl;\n"
+    "what has expired meanwhile is not stored again.";
 
 PyMethodDef methods[] = {
     {"put", method<put>(), METH_FASTCALL | METH_KEYWORDS, kPutDoc},
     {"get", method<get>(), METH_FASTCALL | METH_KEYWORDS, kGetDoc},
     {"view", method<view>(), METH_O, kViewDoc},
+    {"expire", method<hash_expire>(), METH_FASTCALL | METH_KEYWORDS, kExpireDoc},
+    {"persist", method<hash_persist>(), METH_O, kPersistDoc},
+    {"ttl", method<hash_ttl>(), METH_O, kTtlDoc},
     {"pop", method<pop>(), METH_FASTCALL | METH_KEYWORDS, kPopDoc},
     {"popitem", method<pop_item>(), METH_NOARGS, kPopItemDoc},
     {"setdefault", method<set_default>(), METH_FASTCALL | METH_KEYWORDS, kSetDefaultDoc},

@@ -5,6 +5,7 @@
 #include "bind.hpp"
 #include "hash_methods.hpp"
 #include "pairs.hpp"
+#include "ttl_argument.hpp"
 #include "value_codec.hpp"
 
 namespace kv::py {
@@ -44,7 +45,7 @@ class SavedError {
 
 class HashBatches final : public PairBatches {
  public:
-  explicit HashBatches(PyObject* hash) noexcept : hash_(hash) {}
+  HashBatches(PyObject* hash, std::uint64_t ttl_ms) noexcept : hash_(hash), ttl_ms_(ttl_ms) {}
 
  private:
   void store(std::span<const Ref> keys, std::span<const Ref> values) override {
@@ -69,10 +70,11 @@ class HashBatches final : public PairBatches {
 
   void put(const ManyKeys& keys, const std::vector<Value>& values) {
     Hash& hash = open_hash(hash_);
-    in_core_detached([&] { hash.put_many(keys.views(), values); });
+    in_core_detached([&] { hash.put_many(keys.views(), values, ttl_ms_); });
   }
 
   PyObject* hash_;
+  std::uint64_t ttl_ms_;
 };
 
 bool has_rows(PyObject* values) {
@@ -81,7 +83,7 @@ bool has_rows(PyObject* values) {
   return PyLong_AsLong(dimensions.get()) >= 2;
 }
 
-void put_rows(PyObject* self, PyObject* keys, PyObject* array) {
+void put_rows(PyObject* self, PyObject* keys, PyObject* array, std::uint64_t ttl_ms) {
   ModuleState& state = state_of(self);
   Hash& hash = open_hash(self);
   Ref key_items = key_tuple(state, keys);
@@ -96,7 +98,7 @@ void put_rows(PyObject* self, PyObject* keys, PyObject* array) {
     many.add(state, PyTuple_GET_ITEM(key_items.get(), static_cast<Py_ssize_t>(i)));
     values.push_back(rows.row(i));
   }
-  in_core_detached([&] { hash.put_many(many.views(), values); });
+  in_core_detached([&] { hash.put_many(many.views(), values, ttl_ms); });
 }
 
 // What the callbacks of Hash::get_many fill.
@@ -136,20 +138,21 @@ void found_large(void* context, std::size_t i) {
   }
 }
 
-constexpr Signature<2> kPutMany = {"put_many", {"", ""}, 1};
+constexpr Signature<3> kPutMany = {"put_many", {"", "", "ttl"}, 1, 2};
 constexpr Signature<2> kGetMany = {"get_many", {"keys", "default"}, 1};
 
 }  // namespace
 
 PyObject* hash_put_many(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  PyObject* given[2];
+  PyObject* given[3];
   if (!kPutMany.parse(args, count, keywords, given)) return nullptr;
   (void)open_hash(self);
-  HashBatches batches(self);
+  const std::uint64_t ttl_ms = ttl_argument(state_of(self), given[2]);
+  HashBatches batches(self, ttl_ms);
   if (given[1] == nullptr) {
     feed_mapping_or_pairs(batches, given[0]);
   } else if (has_rows(given[1])) {
-    put_rows(self, given[0], given[1]);
+    put_rows(self, given[0], given[1], ttl_ms);
   } else {
     feed_keys_and_values(state_of(self), batches, given[0], given[1]);
   }
@@ -180,7 +183,7 @@ PyObject* hash_update(PyObject* self, PyObject* args, PyObject* keywords) {
   PyObject* other = nullptr;
   if (!PyArg_UnpackTuple(args, "update", 0, 1, &other)) return nullptr;
   (void)open_hash(self);
-  HashBatches batches(self);
+  HashBatches batches(self, kNoTtl);
   if (other != nullptr) feed_mapping_or_pairs(batches, other);
   if (keywords != nullptr) feed_mapping_or_pairs(batches, keywords);
   Py_RETURN_NONE;

@@ -7,6 +7,7 @@
 #include "pairs.hpp"
 #include "record_codec.hpp"
 #include "text.hpp"
+#include "ttl_argument.hpp"
 
 namespace kv::py {
 namespace {
@@ -37,21 +38,21 @@ PyObject* subscript(PyObject* self, PyObject* key) {
   return missing_key(state_of(self), key);
 }
 
-void put_record(PyObject* self, PyObject* key, PyObject* object) {
+void put_record(PyObject* self, PyObject* key, PyObject* object, std::uint64_t ttl_ms = kNoTtl) {
   const KeyBytes bytes = key_argument(self, key);
   Collection& open = open_collection(self);
   RecordHash& records = open_records(self);
   RecordBuffer buffer(open.codec->schema());
   open.codec->encode(records, object, buffer.data());
-  in_core([&] { records.put(bytes.view(), buffer.data()); });
+  in_core([&] { records.put(bytes.view(), buffer.data(), ttl_ms); });
 }
 
-constexpr Signature<2> kPut = {"put", {"key", "value"}, 2};
+constexpr Signature<3> kPut = {"put", {"key", "value", "ttl"}, 2};
 
 PyObject* put(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  PyObject* given[2];
+  PyObject* given[3];
   if (!kPut.parse(args, count, keywords, given)) return nullptr;
-  put_record(self, given[0], given[1]);
+  put_record(self, given[0], given[1], ttl_argument(state_of(self), given[2]));
   Py_RETURN_NONE;
 }
 
@@ -144,17 +145,20 @@ PyObject* set_fields(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
 
 class RecordBatches final : public PairBatches {
  public:
-  explicit RecordBatches(PyObject* records) noexcept : records_(records) {}
+  RecordBatches(PyObject* records, std::uint64_t ttl_ms) noexcept : records_(records), ttl_ms_(ttl_ms) {}
 
  private:
   void store(std::span<const Ref> keys, std::span<const Ref> values) override {
-    for (std::size_t i = 0; i < keys.size(); ++i) put_record(records_, keys[i].get(), values[i].get());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      put_record(records_, keys[i].get(), values[i].get(), ttl_ms_);
+    }
   }
 
   PyObject* records_;
+  std::uint64_t ttl_ms_;
 };
 
-constexpr Signature<2> kPutMany = {"put_many", {"", ""}, 1};
+constexpr Signature<3> kPutMany = {"put_many", {"", "", "ttl"}, 1, 2};
 
 bool is_structured(PyObject* values) {
   if (!is_ndarray(values)) return false;
@@ -162,11 +166,12 @@ bool is_structured(PyObject* values) {
 }
 
 PyObject* put_many(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  PyObject* given[2];
+  PyObject* given[3];
   if (!kPutMany.parse(args, count, keywords, given)) return nullptr;
   ModuleState& state = state_of(self);
   (void)open_records(self);
-  RecordBatches batches(self);
+  const std::uint64_t ttl_ms = ttl_argument(state, given[2]);
+  RecordBatches batches(self, ttl_ms);
   if (given[1] == nullptr) {
     feed_mapping_or_pairs(batches, given[0]);
   } else if (is_structured(given[1])) {
@@ -174,7 +179,7 @@ PyObject* put_many(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
     const Py_ssize_t size = PyTuple_GET_SIZE(keys.get());
     if (PyObject_Size(given[1]) != size)
       fail(state, ErrorClass::kArgument, "there are %zd keys and %zd records", size, PyObject_Size(given[1]));
-    put_records(self, keys.get(), build_records(self, given[1], size).get());
+    put_records(self, keys.get(), build_records(self, given[1], size).get(), ttl_ms);
   } else {
     feed_keys_and_values(state, batches, given[0], given[1]);
   }
@@ -185,7 +190,7 @@ PyObject* update(PyObject* self, PyObject* args, PyObject* keywords) {
   PyObject* other = nullptr;
   if (!PyArg_UnpackTuple(args, "update", 0, 1, &other)) return nullptr;
   (void)open_records(self);
-  RecordBatches batches(self);
+  RecordBatches batches(self, kNoTtl);
   if (other != nullptr) feed_mapping_or_pairs(batches, other);
   if (keywords != nullptr) feed_mapping_or_pairs(batches, keywords);
   Py_RETURN_NONE;
@@ -216,7 +221,7 @@ PyObject* schema(PyObject* self, void*) {
 
 constexpr char kGetDoc[] = "get($self, /, key, default=None)\n--\n\nThe Record of `key`, or `default`.";
 constexpr char kPutDoc[] =
-    "put($self, /, key, value)\n--\n\n"
+    "put($self, /, key, value, ttl=None)\n--\n\n"
     "Store a record: a mapping with a value for each column, a tuple in the order of the columns, or a Record.\n\n"
     "None is a missing value where the column has one: NaN in float columns, NaT in date and datetime columns, no\n"
     "category. Raises KindError, ArgumentError or IntegerOverflowError naming the column; nothing is stored then.";
@@ -235,7 +240,7 @@ constexpr char kSetFieldsDoc[] =
     "Change some columns of a record, in one step: h.set_fields(key, dep_delay=5).\n\n"
     "Raises:\n    MissingKeyError: the key is absent, or there is no such column.";
 constexpr char kPutManyDoc[] =
-    "put_many($self, keys_or_mapping, values=..., /)\n--\n\n"
+    "put_many($self, keys_or_mapping, values=..., /, *, ttl=None)\n--\n\n"
     "Store many records: put_many(mapping), or put_many(keys, values) with a record for each key.\n\n"
     "`values` may be a structured array with the columns as fields, in which '' stands for a missing category.";
 constexpr char kGetManyDoc[] =

@@ -201,7 +201,7 @@ Ref decode_columns(PyObject* collection, std::vector<char> records) {
   return columns;
 }
 
-std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array) {
+std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array, std::uint64_t ttl_ms) {
   ModuleState& state = state_of(collection);
   RecordHash& records = open_records(collection);
   Scratch scratch;
@@ -213,7 +213,7 @@ std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array)
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys); ++i, record += record_bytes) {
     KeyBytes key;
     if (!key.assign(state, PyTuple_GET_ITEM(keys, i))) throw PythonError{};
-    added += in_core([&] { return records.put(key.view(), record); }) ? 1 : 0;
+    added += in_core([&] { return records.put(key.view(), record, ttl_ms); }) ? 1 : 0;
   }
   return added;
 }

@@ -24,7 +24,7 @@ enum class Categories { kTexts, kCodes };
 [[nodiscard]] Ref build_records(PyObject* collection, PyObject* columns, Py_ssize_t count);
 
 // Stores record i of `array` (in storage layout) under item i of the tuple `keys`; returns how many keys were new.
-std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array);
+std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array, std::uint64_t ttl_ms = kNoTtl);
 
 // Records in storage layout, end to end, as a dict of columns with texts for categories.
 [[nodiscard]] Ref decode_columns(PyObject* collection, std::vector<char> records);

@@ -80,7 +80,8 @@ class Oracle {
 
  private:
   void forget_due() {
-    std::erase_if(held_, [](const auto& item) { return item.second.due_ms && *item.second.due_ms <= FakeClock::now(); });
+    std::erase_if(held_,
+                  [](const auto& item) { return item.second.due_ms && *item.second.due_ms <= FakeClock::now(); });
   }
   std::map<std::string, Held> held_;
 };
@@ -473,7 +474,8 @@ TEST_CASE("expiry: records of a schema collection expire with their slots") {
   CHECK(records.size() == 202);
   std::uint64_t used = 0;
   for (const RecordHash::Slab& slab : records.slabs()) {
-    for (const char byte : slab.used) used += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(byte)));
+    for (const char byte : slab.used)
+      used += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(byte)));
   }
   CHECK(used == 202);
   clock.advance(10);

@@ -162,7 +162,7 @@ def test_help_reads_well() -> None:
     program = "import kv_storage; help(kv_storage.Storage.put); help(kv_storage)"
     code, out, err = run(program)
     assert (code, err) == (0, "")
-    assert "put(self, /, key, value)" in out
+    assert "put(self, /, key, value, ttl=None)" in out
     assert "Store a copy of `value` under `key`" in out
 
 

@@ -26,3 +26,11 @@ def test_hello() -> None:
 def test_reload_demo_loses_the_dict_and_keeps_the_store() -> None:
     counts = [line.split()[-3::2] for line in run_script("reload_demo.py")]
     assert counts == [["1", "1"], ["2", "2"], ["1", "3"], ["1", "4"]]
+
+
+def test_sessions_live_while_they_are_used() -> None:
+    assert run_script("sessions.py") == [
+        "Ada's session: {'user': 'Ada'} of 2",
+        "Bob logs out: True leaves 1",
+        "Eve was idle: None leaves 1",
+    ]

@@ -14,7 +14,10 @@ from kv_storage import MISSING, Hash, Key, Matches, Record, RecordHash, Storage,
 def values(kv: Storage) -> None:
     """One key at a time."""
     assert_type(kv.put("a", [1]), None)
-    assert_type(kv.put(b"a", 1), None)
+    assert_type(kv.put(b"a", 1, ttl=1.5), None)
+    assert_type(kv.expire("a", 60), bool)
+    assert_type(kv.ttl("a"), float | None)
+    assert_type(kv.persist("a"), bool)
     kv["a"] = 1
     assert_type(kv.get("a"), Any | None)
     assert_type(kv["a"], Any)
@@ -29,7 +32,7 @@ def values(kv: Storage) -> None:
     kv["array"] = np.zeros(3)
     with kv.edit("array") as array:
         assert_type(array, npt.NDArray[Any])
-    kv.put_many({"a": 1})
+    kv.put_many({"a": 1}, ttl=60)
     kv.put_many([("a", 1)])
     kv.put_many(["a", "b"], np.zeros((2, 3)))
 

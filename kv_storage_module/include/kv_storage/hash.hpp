@@ -92,6 +92,8 @@ class Hash {
   bool put(ByteView key, const Value& value, std::uint64_t ttl_ms = kNoTtl);
   // Stores only if the key is absent; else reads the present value into `present`. True = stored.
   bool put_if_absent(ByteView key, const Value& value, ValueBuffer& present);
+  // Stores only if the key is present, which keeps its ttl. True = stored.
+  bool replace(ByteView key, const Value& value);
   bool erase(ByteView key);                   // true = was there
   bool take(ByteView key, ValueBuffer& out);  // erase and read in one step
   // The first / last key with its value, erased; false = empty. `key` receives the key.

@@ -3,10 +3,10 @@
 //   CollectionRoot::due_index    a key index (index/key_index.hpp) of records without value, whose keys are
 //     {due time in ms: 8 bytes, big-endian} {reference to the entry: 4 bytes, big-endian}
 //
-// so the first record is the next entry to expire, and two entries due in the same millisecond differ. There is a record
-// for every entry of the collection that has a due time, and none else: who links, unlinks or changes an entry keeps the
-// record in step within the same transaction (collections/keyed.cpp), so a record never leads to freed memory. It goes
-// to the trash with its collection and is freed with it.
+// so the first record is the next entry to expire, and two entries due in the same millisecond differ. There is a
+// record for every entry of the collection that has a due time, and none else: who links, unlinks or changes an entry
+// keeps the record in step within the same transaction (collections/keyed.cpp), so a record never leads to freed
+// memory. It goes to the trash with its collection and is freed with it.
 #pragma once
 
 #include <cstdint>

@@ -2,14 +2,15 @@
 //
 //   - Readers compare: an entry whose due time is past is no entry to them. They write nothing and wait for nobody.
 //   - Writers reclaim in passing: whatever they came for, they first free up to kSliceEntries entries of the part that
-//     have expired, of whichever collection. While nothing is due that is one compare, and while nothing in the part has
-//     a due time not even the clock is read.
+//     have expired, of whichever collection. While nothing is due that is one compare, and while nothing in the part
+//     has a due time not even the clock is read.
 //   - What has to count exactly (len, rank, select) runs once nothing of the collection is due: see
 //     HashImpl::read_settled.
 //
 // For other kinds of collections on this index (Map, Set, Cache): put entries made with a due time through keyed::link
-// and keyed::unlink, which keep the due index in step, look them up with keyed::find_live, and all of the above follows.
-// A kind whose entries own more than their block, or that counts on its own, has its case in release() in expiry.cpp.
+// and keyed::unlink, which keep the due index in step, look them up with keyed::find_live, and all of the above
+// follows. A kind whose entries own more than their block, or that counts on its own, has its case in release() in
+// expiry.cpp.
 #pragma once
 
 #include <cstdint>
@@ -41,14 +42,15 @@ bool reclaim(Transaction& txn, CollectionRoot& root, CallTime& time, std::size_t
 // What every writer does first. `root` is the collection it came for.
 void reclaim_slice(Transaction& txn, CollectionRoot& root);
 inline void reclaim_in_passing(Transaction& txn, CollectionRoot& root) {
-  if (txn.control().expiry.next_due_ms != kNeverDue) [[unlikely]] reclaim_slice(txn, root);
+  if (txn.control().expiry.next_due_ms != kNeverDue) [[unlikely]]
+    reclaim_slice(txn, root);
 }
 
 // The entries of a collection in this part, exactly; 0 if it is gone. Reclaims first what is due, in steps.
 [[nodiscard]] std::uint64_t count(Part& part, Binding binding);
 
-// Changes when the entry under `key` expires (kNeverDue: not any more), in place if its block has room for that, else in a
-// copy of it. One transaction. False = absent.
+// Changes when the entry under `key` expires (kNeverDue: not any more), in place if its block has room for that, else
+// in a copy of it. One transaction. False = absent.
 bool set_due(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, std::uint64_t due_ms);
 // The same for "not any more"; false = absent, or it had no due time.
 bool persist(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key);

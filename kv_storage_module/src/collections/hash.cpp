@@ -157,6 +157,17 @@ bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present)
   });
 }
 
+bool Hash::replace(ByteView key, const Value& value) {
+  const std::uint64_t hash = impl_->hash(key);
+  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+    CallTime time;
+    const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
+    if (entry == kNullRef) return false;
+    put_entry(txn, root, hash, key, value, due_of_entry(txn.part(), entry));
+    return true;
+  });
+}
+
 bool Hash::erase(ByteView key) {
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
