@@ -112,41 +112,51 @@ void Lookaside::insert_word(std::uint64_t word) const noexcept {
 void Lookaside::remove(std::uint64_t hash, Ref entry) const noexcept {
   if (buckets_ == 0) return;
   const std::uint32_t first = home(tag_of_hash(hash));
-  for (unsigned probe = 0; probe < kProbes; ++probe) {
-    const bool full = free_slot(first + probe) == nullptr;
-    for (unsigned i = 0; i < kSlots; ++i) {
-      std::byte* const slot = bucket(first + probe) + i * kWord;
-      if (static_cast<Ref>(load64(slot)) != entry) continue;
-      store_relaxed<std::uint64_t>(slot, 0);
-      if (full) refill(first + probe, slot);
-      return;
-    }
-    if (!full) return;
+  while (remove_one(first, entry)) {  // twice if a process died while it moved the slot
   }
 }
 
-// The bucket was full and now has a hole: moves a slot there that wanted to lie in this bucket or before, but lies
-// later. That leaves a hole elsewhere, and so on.
-void Lookaside::refill(std::uint32_t number, std::byte* hole) const noexcept {
-  for (std::uint32_t later = number + 1; later < number + kProbes && later < buckets_ + kProbes - 1;) {
-    const bool full = free_slot(later) == nullptr;
-    std::byte* moved = nullptr;
-    for (unsigned i = 0; i < kSlots && moved == nullptr; ++i) {
+bool Lookaside::remove_one(std::uint32_t first, Ref entry) const noexcept {
+  for (std::uint32_t number = first; number < first + kProbes; ++number) {
+    const bool full = free_slot(number) == nullptr;
+    for (unsigned i = 0; i < kSlots; ++i) {
+      std::byte* const slot = bucket(number) + i * kWord;
+      if (static_cast<Ref>(load64(slot)) != entry) continue;
+      vacate(number, slot);
+      return true;
+    }
+    if (!full) return false;
+  }
+  return false;
+}
+
+// A slot of a bucket that is full must not just be emptied, if others had to go to later buckets because of it: one of
+// them takes its place, whose own slot is vacated likewise. Each is overwritten or emptied by one store, so a death in
+// between leaves a slot twice, but never one behind a hole, where neither search nor removal would look.
+void Lookaside::vacate(std::uint32_t number, std::byte* slot) const noexcept {
+  while (free_slot(number) == nullptr) {
+    std::uint32_t later = number;
+    std::byte* const moved = overflow_of(number, later);
+    if (moved == nullptr) break;
+    store_relaxed<std::uint64_t>(slot, load64(moved));
+    slot = moved;
+    number = later;
+  }
+  store_relaxed<std::uint64_t>(slot, 0);
+}
+
+// A slot of the nearest later bucket that would rather lie in bucket `number` or before; null if there is none.
+std::byte* Lookaside::overflow_of(std::uint32_t number, std::uint32_t& later) const noexcept {
+  const std::uint32_t end = std::min(number + kProbes, buckets_ + kProbes - 1);
+  for (later = number + 1; later < end; ++later) {
+    for (unsigned i = 0; i < kSlots; ++i) {
       std::byte* const slot = bucket(later) + i * kWord;
       const std::uint64_t word = load64(slot);
-      if (word != 0 && home(static_cast<std::uint32_t>(word >> 32)) <= number) moved = slot;
+      if (word != 0 && home(static_cast<std::uint32_t>(word >> 32)) <= number) return slot;
     }
-    if (moved != nullptr) {
-      store_relaxed<std::uint64_t>(hole, load64(moved));
-      store_relaxed<std::uint64_t>(moved, 0);
-      if (!full) return;
-      hole = moved;
-      number = later;
-    } else if (!full) {
-      return;
-    }
-    ++later;
+    if (free_slot(later) != nullptr) return nullptr;
   }
+  return nullptr;
 }
 
 bool lookaside_wants_resize(std::uint32_t buckets, std::uint64_t entries) noexcept {

@@ -67,7 +67,9 @@ class Lookaside {
   }
   [[nodiscard]] std::byte* free_slot(std::uint32_t number) const noexcept;
   void insert_word(std::uint64_t word) const noexcept;
-  void refill(std::uint32_t number, std::byte* hole) const noexcept;
+  bool remove_one(std::uint32_t first, Ref entry) const noexcept;
+  void vacate(std::uint32_t number, std::byte* slot) const noexcept;
+  [[nodiscard]] std::byte* overflow_of(std::uint32_t number, std::uint32_t& later) const noexcept;
   template <class Accept>
   [[nodiscard]] Ref search(std::uint32_t tag, Accept&& accept) const noexcept;
 
