@@ -163,12 +163,25 @@ void Catalog::complete(const std::string& name, CatalogRecord& record) {
     txn.commit();
   }
   if (record.state != CollectionState::kCreating) return;
-  Transaction txn(arena_.part(0));
-  const auto now = find_record(txn.part(), name);
-  if (!now || now->binding != record.binding || now->state != CollectionState::kCreating) return;
-  record.state = CollectionState::kReady;
-  put_record(txn, name, record);
-  txn.commit();
+  {
+    Transaction txn(arena_.part(0));
+    const auto now = find_record(txn.part(), name);
+    if (now && now->binding == record.binding) {
+      record.state = CollectionState::kReady;
+      if (now->state != CollectionState::kCreating) return;
+      put_record(txn, name, record);
+      return txn.commit();
+    }
+    if (find_root(txn.part(), record.binding) != nullptr) return;  // renamed meanwhile, or about to be dropped
+  }
+  // Dropped meanwhile, and the roots just made came too late for whoever did it. (Where that is found out by nobody,
+  // the next collection in the slot finds them: make_root.)
+  for (std::uint32_t i = 1; i < arena_.part_count(); ++i) {
+    Transaction txn(arena_.part(i));
+    discard_root(txn, record.binding, false);
+    txn.commit();
+  }
+  for (std::uint32_t i = 1; i < arena_.part_count(); ++i) empty_trash(arena_.part(i));
 }
 
 bool Catalog::drop(const std::string& name) {

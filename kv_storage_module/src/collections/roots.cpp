@@ -54,6 +54,21 @@ void set_slot(Transaction& txn, std::uint32_t slot, Ref root) {
   return block;
 }
 
+[[nodiscard]] CollectionRoot& root_at(Transaction& txn, Ref block) noexcept {
+  return *reinterpret_cast<CollectionRoot*>(txn.fresh(block));
+}
+
+// Puts a root that no slot leads to any more on the trash.
+void detach(Transaction& txn, Ref block) {
+  txn.store32(&root_at(txn, block).next_trash, txn.control().trash);
+  txn.store32(&txn.control().trash, block);
+}
+
+// Serials count up and may wrap round.
+[[nodiscard]] bool is_older(std::uint32_t serial, std::uint32_t than) noexcept {
+  return static_cast<std::int32_t>(serial - than) < 0;
+}
+
 }  // namespace
 
 Ref root_in_slot(const Part& part, std::uint64_t slot) noexcept {
@@ -95,25 +110,28 @@ std::uint32_t first_free_slot(const Part& part) noexcept {
 }
 
 void make_root(Transaction& txn, Binding binding, CollectionKind kind, std::uint32_t record_bytes) {
-  if (find_root(txn, binding) != nullptr) return;
+  const Ref present = root_in_slot(txn.part(), binding.slot);
+  if (present != kNullRef) {
+    if (!is_older(root_at(txn, present).serial, binding.serial)) return;
+    detach(txn, present);
+  }
   const auto* directory = reinterpret_cast<const Directory*>(txn.part().at(txn.control().directory, sizeof(Directory)));
   if (txn.control().directory == kNullRef || binding.slot >= directory->capacity) grow_directory(txn, binding.slot);
   set_slot(txn, binding.slot, new_root(txn, binding.serial, static_cast<std::uint32_t>(kind), record_bytes));
 }
 
 void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
-  CollectionRoot* const root = find_root(txn, binding);
+  const CollectionRoot* const root = find_root(txn, binding);
   if (root == nullptr) return;
   const Ref block = root_in_slot(txn.part(), binding.slot);
   set_slot(txn, binding.slot, keep_empty ? new_root(txn, root->serial, root->kind, root->record_bytes) : kNullRef);
-  txn.store32(&root->next_trash, txn.control().trash);
-  txn.store32(&txn.control().trash, block);
+  detach(txn, block);
 }
 
 bool empty_trash_step(Transaction& txn) {
   const Ref block = txn.control().trash;
   if (block == kNullRef) return false;
-  CollectionRoot& root = *reinterpret_cast<CollectionRoot*>(txn.fresh(block));
+  CollectionRoot& root = root_at(txn, block);
   if (root.lookaside != kNullRef) free_lookaside(txn, &root.lookaside);
   const auto free_block = [&](Ref block_of_index) { txn.free(block_of_index); };
   if (root.due_index != kNullRef) {  // first: its records lead to entries

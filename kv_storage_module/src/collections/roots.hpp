@@ -49,7 +49,9 @@ inline constexpr Binding kRootBinding{0, 0};
 void for_each_root(const Part& part, const std::function<void(Ref, const CollectionRoot&)>& visit);
 
 [[nodiscard]] std::uint32_t first_free_slot(const Part& part) noexcept;  // under the lock
-// Makes an empty root unless the slot holds this collection already.
+// Makes an empty root unless the slot holds this collection already. A slot is given out in part 0; what lies in it in
+// another part may be older (made for a collection that was being dropped: it goes to the trash) or younger (we are the
+// late one: nothing happens).
 void make_root(Transaction& txn, Binding binding, CollectionKind kind, std::uint32_t record_bytes);
 // Detaches the contents to the trash and frees the slot, or (clear) puts an empty root in their place.
 // No-op if the slot does not hold this collection.
