@@ -41,7 +41,7 @@ class Options {
                                      "Read FILE (configs/default.ini has every key), load what it names")
                          ->type_name("FILE");
     add_action("--check", Action::kCheck, "Validate the configuration and its files, print what is in force, exit");
-    progress_ = add_flag("--progress", "Show the progress of loading even if standard error is no terminal");
+    app_.add_flag("--progress", progress_, "Show the progress of loading even if standard error is no terminal");
     add_action("--print_default_configuration,--print-default-configuration", Action::kDefaultConfiguration,
                "Print every configuration key with its default, exit");
     add_action("--version,-V", Action::kVersion, "Print the versions of Python and of the runner, exit");
@@ -76,7 +76,7 @@ class Options {
         throw Failure(kUsage, "runner: only one of --check, --version, --help ... at a time");
       line.action = action;
     }
-    line.progress = progress_->count() > 0;
+    line.progress = progress_;
     line.configuration_is_explicit = configuration_->count() > 0;
     line.configuration = path_;
     return line;
@@ -96,7 +96,7 @@ class Options {
   CLI::App app_;
   std::string path_;
   CLI::Option* configuration_ = nullptr;
-  CLI::Option* progress_ = nullptr;
+  bool progress_ = false;
   std::map<CLI::Option*, Action> actions_;
 };
 

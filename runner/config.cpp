@@ -29,7 +29,7 @@ constexpr std::uintmax_t kMaxFileBytes = 1 << 20;
 
 // errno of an attempt to read the file, 0 = it can be read.
 int read_errno(const std::string& path) {
-  struct stat status;
+  struct stat status = {};
   if (::stat(path.c_str(), &status) != 0 || ::access(path.c_str(), R_OK) != 0) return errno;
   return S_ISDIR(status.st_mode) ? EISDIR : 0;
 }

@@ -9,6 +9,7 @@
 #include "exit_code.hpp"
 #include "virtual_env.hpp"
 
+// NOLINTNEXTLINE(readability-identifier-naming): Python prescribes the name
 extern "C" PyObject* PyInit_kv_storage();
 
 namespace runner {

@@ -20,7 +20,7 @@ class InterruptGuard {
 
  private:
   static constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, kSignals.size()> before_;
+  std::array<struct sigaction, kSignals.size()> before_ = {};
 };
 
 // Ends this process by the signal, as if it had never been caught: a shell sees 128 + signal.
