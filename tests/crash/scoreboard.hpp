@@ -36,6 +36,7 @@ struct Scoreboard {
   std::atomic<std::uint64_t> violations;
   char first_violation[512];
   OracleCell oracle[kMaxWriters][kKeysPerWriter];
+  OracleCell counters[kMaxWriters];  // versions are the counts; never absent
 
   void report(const std::string& what) noexcept {
     if (violations.fetch_add(1) == 0) what.copy(first_violation, sizeof first_violation - 1);
@@ -50,6 +51,7 @@ class VersionStep {
   VersionStep& operator=(const VersionStep&) = delete;
   ~VersionStep() { cell_.intent = cell_.done.load(); }
 
+  [[nodiscard]] const OracleCell& cell() const noexcept { return cell_; }
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   void finish() noexcept { cell_.done = version_; }
 
@@ -66,11 +68,17 @@ class VersionRange {
   void check(bool found, std::uint64_t version) const {
     const std::uint64_t last = cell_.intent;
     if (found ? present(version) && version >= first_ && version <= last : absent_possible(last)) return;
-    throw Violation((found ? "version " + std::to_string(version) : std::string("no value")) + " where " +
-                    std::to_string(first_) + " to " + std::to_string(last) + " is possible");
+    fail(found ? "version " + std::to_string(version) : "no value", last);
+  }
+  void check_count(std::uint64_t count) const {
+    const std::uint64_t last = cell_.intent;
+    if (count < first_ || count > last) fail("a count of " + std::to_string(count), last);
   }
 
  private:
+  void fail(const std::string& found, std::uint64_t last) const {
+    throw Violation(found + " where " + std::to_string(first_) + " to " + std::to_string(last) + " is possible");
+  }
   [[nodiscard]] bool absent_possible(std::uint64_t last) const noexcept {
     for (std::uint64_t version = first_; version <= last; ++version) {
       if (!present(version)) return true;
@@ -88,6 +96,12 @@ inline void settle(OracleCell& cell, bool found, std::uint64_t version) {
   if (!found) version = present(cell.done) ? cell.intent.load() : cell.done.load();
   cell.done = version;
   cell.intent = version;
+}
+
+inline void settle_count(OracleCell& cell, std::uint64_t count) {
+  VersionRange(cell).check_count(count);
+  cell.done = count;
+  cell.intent = count;
 }
 
 }  // namespace kv::crash

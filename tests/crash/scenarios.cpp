@@ -1,0 +1,168 @@
+#include "scenarios.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+namespace kv::crash {
+namespace {
+
+constexpr std::uint32_t kKeys = 320;        // two parts' look-asides are then at their fullest
+constexpr std::size_t kLargeBytes = 4'500;  // a value that reading pins
+
+std::string key_text(std::uint32_t number) { return "key-" + std::to_string(number * 7919 % 1000); }
+
+Value bytes_value(const std::string& bytes) { return {ValueType::kBytes, bytes}; }
+
+Schema make_schema() {
+  return Schema({Schema::parse_type("a", "i8"), Schema::parse_type("b", "i8"), Schema::parse_type("c", "category")});
+}
+
+// As the schema lays it out.
+struct Record {
+  std::int64_t a;
+  std::int64_t b;
+  std::uint32_t c;
+  std::uint32_t padding;
+};
+
+RecordHash records_of(Store& store) { return store.records("records", make_schema()); }
+
+void put_record(Store& store, const std::string& key, std::int64_t number) {
+  RecordHash records = records_of(store);
+  const Record record{number, -number, records.category_code(2, "text " + std::to_string(number)), 0};
+  records.put(key, &record);
+}
+
+template <class Collection>
+void add_contents(const Collection& collection, const std::string& name, Contents& contents) {
+  Scan scan = collection.scan({}, true);
+  ScanPage page;
+  while (scan.next(page)) {
+    for (const ScanPage::Item& item : page.items) {
+      std::string& value = contents[name + "/" + std::string(page.key(item))];
+      if (item.has_value()) {
+        value = page.value(item);
+      } else if constexpr (std::is_same_v<Collection, Hash>) {
+        ValueBuffer whole;
+        collection.get(page.key(item), whole);
+        value = whole.bytes();
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<Scenario>& scenarios() {
+  static const std::vector<Scenario> all{
+      {"put_new", [](Store& store) { store.root().put("key-5555", bytes_value("new")); }},
+      {"put_fork", [](Store& store) { store.root().put("kez", bytes_value("new")); }},
+      {"put_over", [](Store& store) { store.root().put(key_text(17), bytes_value(std::string(300, 'n'))); }},
+      {"put_large", [](Store& store) { store.root().put("large", bytes_value(std::string(kLargeBytes + 1, 'M'))); }},
+      {"erase", [](Store& store) { store.root().erase(key_text(100)); }},
+      {"erase_other", [](Store& store) { store.root().erase(key_text(7)); }},
+      {"take_large",
+       [](Store& store) {
+         ValueBuffer taken;
+         store.root().take("large", taken);
+       }},
+      {"pin",
+       [](Store& store) {
+         ValueType type{};
+         store.root().pin("large", type).release();
+       }},
+      {"increment", [](Store& store) { store.root().increment("counter", 41); }},
+      {"compare_and_set",
+       [](Store& store) { store.root().compare_and_set(key_text(0), bytes_value(""), bytes_value("swapped")); }},
+      {"make", [](Store& store) { static_cast<void>(store.hash("third")); }},
+      {"rename", [](Store& store) { store.rename("first", "renamed", false); }},
+      {"rename_over", [](Store& store) { store.rename("first", "second", true); }},
+      {"drop", [](Store& store) { store.drop("first"); }},
+      {"clear", [](Store& store) { store.hash("first").clear(); }, true},  // part by part
+      {"record_clear", [](Store& store) { records_of(store).clear(); }},
+      {"record_put", [](Store& store) { put_record(store, "r-new", 7); }},
+      {"record_over", [](Store& store) { put_record(store, "r7", 3); }},
+      {"record_erase", [](Store& store) { records_of(store).erase("r7"); }},
+      {"record_drop", [](Store& store) { store.drop("records"); }},
+      {"record_slabs", [](Store& store) { static_cast<void>(records_of(store).slabs()); }},
+  };
+  return all;
+}
+
+std::shared_ptr<Store> make_scenario_store() {
+  auto store = Store::create({.max_memory = 32 << 20, .parts = 2});
+  Hash root = store->root();
+  for (std::uint32_t i = 0; i < kKeys; ++i) root.put(key_text(i), bytes_value(std::string(i % 50, 'v')));
+  root.increment("counter", 1);
+  root.put("large", bytes_value(std::string(kLargeBytes, 'L')));
+  for (const char* name : {"first", "second"}) {
+    Hash hash = store->hash(name);
+    for (std::uint32_t i = 0; i < 5; ++i) hash.put(key_text(i), bytes_value(name));
+  }
+  for (std::int64_t i = 0; i < 20; ++i) put_record(*store, "r" + std::to_string(i), i);
+  return store;
+}
+
+Contents contents_of(Store& store) {
+  Contents contents;
+  add_contents(store.root(), "", contents);
+  for (const CollectionInfo& info : store.collections()) {
+    contents[info.name] = std::to_string(info.entries);
+    if (info.kind == CollectionKind::kHash) {
+      add_contents(store.hash(info.name), info.name, contents);
+    } else if (const auto records = store.find_records(info.name)) {
+      add_contents(*records, info.name, contents);
+    }
+  }
+  return contents;
+}
+
+bool possible(const Scenario& scenario, const Contents& found, const Contents& before, const Contents& after) {
+  if (!scenario.in_steps) return found == before || found == after;
+  const auto value_in = [](const Contents& contents, const std::string& key) {
+    const auto at = contents.find(key);
+    return at == contents.end() ? std::optional<std::string>() : at->second;
+  };
+  std::set<std::string> keys;
+  for (const Contents* contents : {&found, &before, &after}) {
+    for (const auto& [key, value] : *contents) {
+      if (key.find('/') != std::string::npos) keys.insert(key);
+    }
+  }
+  return std::all_of(keys.begin(), keys.end(), [&](const std::string& key) {
+    const auto value = value_in(found, key);
+    return value == value_in(before, key) || value == value_in(after, key);
+  });
+}
+
+void require_sound(const Store& store, const std::string& when) {
+  for (const std::string& what : store.verify()) throw std::runtime_error(when + ": " + what);
+}
+
+void dismantle(Store& store, Random& random) {
+  Hash root = store.root();
+  std::vector<std::string> keys;
+  Scan scan = root.scan({}, false);
+  for (ScanPage page; scan.next(page);) {
+    for (const ScanPage::Item& item : page.items) keys.emplace_back(page.key(item));
+  }
+  while (!keys.empty()) {
+    std::swap(keys[random.below(keys.size())], keys.back());
+    if (!root.erase(keys.back())) throw std::runtime_error("a key could not be erased: " + keys.back());
+    if (root.contains(keys.back())) throw std::runtime_error("an erased key is still found: " + keys.back());
+    keys.pop_back();
+    if (keys.size() % 64 == 0) require_sound(store, "while taking apart");
+  }
+  for (const CollectionInfo& info : store.collections()) store.drop(info.name);
+  const StoreStats stats = store.stats();  // reaps the dead child's pins
+  require_sound(store, "taken apart");
+  for (const PartStats& part : stats.parts) {
+    if (part.pins != 0 || part.pinned_bytes != 0) throw std::runtime_error("pins of the dead are left");
+  }
+}
+
+}  // namespace kv::crash
