@@ -43,7 +43,14 @@ struct PartStats {
   std::uint64_t recoveries;       // a writer died inside a transaction, and it was undone
 };
 
+struct ProcessStats {
+  int pid;                     // as the PID namespace of that process counts
+  std::uint64_t pinned_bytes;  // of the blocks its pins keep readable, live ones included
+};
+
 struct StoreStats {
+  std::string path;                     // of the data directory; empty = none
+  std::vector<ProcessStats> processes;  // attached now, by pid
   std::uint64_t max_memory;
   std::uint64_t keys;  // of the root Hash
   std::vector<PartStats> parts;
@@ -56,6 +63,14 @@ class Store : public std::enable_shared_from_this<Store> {
   // Throws Error{kOverCapacity, kIo, kInvalidArgument}.
   static std::shared_ptr<Store> create(const StoreOptions& options = {});
 
+  // The store of the data directory at `path`, made with mode 0700 if missing (not its parents). Equal directories
+  // (device and inode) are the same live store in every process of this user: joined through any process that has it,
+  // whatever that process is doing, else built with `options`. Waits while another process is opening it.
+  // The share of the directory is given back when the last handle in this process is closed or gone.
+  // Throws Error{kInvalidArgument, kIo, kOverCapacity, kInterrupted}; kBusy names the processes that hold the store and
+  // cannot be reached (another user, PID namespace or memory layout), and then nothing is built.
+  static std::shared_ptr<Store> open(const std::string& path, const StoreOptions& options = {});
+
   // The store of this process family: what `set_process_store` set, else what the parent process shares through
   // KV_STORAGE_ATTACH in the environment, else a new one with default options. Never two for one family.
   static std::shared_ptr<Store> process_store();
@@ -63,7 +78,11 @@ class Store : public std::enable_shared_from_this<Store> {
   // Joins the arena of another process of this user: `address` as made by `address()`. Throws Error{kBusy} naming why
   // not.
   static std::shared_ptr<Store> attach(const std::string& address);
-  [[nodiscard]] std::string address() const;  // "<pid>:<descriptor>:<random id>"
+  // "<pid>:<descriptor>:<random id>", or the path of the data directory.
+  [[nodiscard]] std::string address() const;
+  [[nodiscard]] std::string path() const;  // of the data directory, absolute; empty = a store in memory
+  // Whether this process built the memory, so that it is empty but for what was recovered; false = it joined others.
+  [[nodiscard]] bool built() const;
 
   [[nodiscard]] Hash root();
   // Opens or creates. Throws Error{kTypeMismatch} if `name` is a collection of another kind (or another schema).

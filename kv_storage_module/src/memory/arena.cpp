@@ -12,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "base/owned_fd.hpp"
 #include "kv_storage/error.hpp"
 #include "memory/clock.hpp"
 #include "memory/pins.hpp"
@@ -104,24 +105,9 @@ Geometry plan(const ArenaOptions& options) {
     throw Error(ErrorCode::kInvalidArgument, "max_memory is larger than 64 parts of 32 GiB");
   g.parts = options.parts != 0 ? options.parts : static_cast<std::uint32_t>(needed_parts);
   g.slice_bytes = std::min(round_up(wanted_slice, kSliceStep), kMaxSliceBytes);
-  g.slice_offset = round_up(kPageBytes + g.parts * sizeof(PartControl), kSliceStep);
+  g.slice_offset = round_up(kHeaderBytes + g.parts * sizeof(PartControl), kSliceStep);
   return g;
 }
-
-class OwnedFd {
- public:
-  explicit OwnedFd(int fd) noexcept : fd_(fd) {}
-  OwnedFd(const OwnedFd&) = delete;
-  OwnedFd& operator=(const OwnedFd&) = delete;
-  ~OwnedFd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 std::byte* map_arena(int fd, std::uint64_t bytes) {
   void* const base = system::map_shared(fd, bytes);
@@ -166,7 +152,9 @@ std::shared_ptr<Arena> Arena::create(const ArenaOptions& options) {
   header->slice_bytes = g.slice_bytes;
   header->max_memory = g.max_memory;
   header->next_serial = 1;  // 0 is the root Hash
-  auto* const controls = reinterpret_cast<PartControl*>(base + kPageBytes);
+  header->device = options.device;
+  header->inode = options.inode;
+  auto* const controls = reinterpret_cast<PartControl*>(base + kHeaderBytes);
   for (std::uint32_t i = 0; i < g.parts; ++i) init_control(*new (controls + i) PartControl{}, g);
   header->magic = kArenaMagic;
 
@@ -206,6 +194,7 @@ Arena::Arena(int fd, std::byte* base, std::uint64_t bytes) : fd_(fd), base_(base
 
 Arena::~Arena() {
   ForkHandlers::remove(this);
+  if (slot_fd_ >= 0) name_slot(false);
   ::munmap(base_, bytes_);
   if (slot_fd_ >= 0) ::close(slot_fd_);
   ::close(fd_);
@@ -227,12 +216,34 @@ void Arena::acquire_slot() {
     if (system::lock_byte(fd.get(), slot) == 0) {
       slot_fd_ = fd.release();
       slot_ = slot;
+      name_slot(true);
       release_slot_pins(slot);  // of an owner that died
       return;
     }
     if (errno != EAGAIN && errno != EACCES) throw Error::from_errno(errno, "cannot lock a slot of the store");
   }
   throw Error(ErrorCode::kBusy, std::to_string(kMaxSlots) + " processes use this store already");
+}
+
+// A slot that parent and child share (see before_fork) keeps the name of whoever wrote it last.
+void Arena::name_slot(bool attached) noexcept {
+  const auto own = static_cast<std::uint32_t>(::getpid());
+  std::uint32_t& pid = header().slot_pids[slot_];
+  if (attached) {
+    __atomic_store_n(&pid, own, __ATOMIC_RELAXED);
+  } else if (__atomic_load_n(&pid, __ATOMIC_RELAXED) == own) {
+    __atomic_store_n(&pid, 0, __ATOMIC_RELAXED);
+  }
+}
+
+std::vector<Arena::Member> Arena::members() const {
+  std::vector<Member> found;
+  for (std::uint32_t slot = 0; slot < kMaxSlots; ++slot) {
+    const std::uint32_t pid = __atomic_load_n(&header().slot_pids[slot], __ATOMIC_RELAXED);
+    if (pid == 0 || (slot != slot_ && !system::byte_is_locked(slot_fd_, slot))) continue;
+    found.push_back({slot, static_cast<int>(pid)});
+  }
+  return found;
 }
 
 void Arena::release_slot_pins(std::uint32_t slot) {
@@ -305,6 +316,7 @@ void Arena::after_fork_in_child() noexcept {
   ::close(slot_fd_);  // the parent's
   slot_fd_ = std::exchange(child_slot_fd_, -1);
   slot_ = child_slot_;
+  name_slot(true);
 }
 
 }  // namespace kv

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "memory/layout.hpp"
 #include "memory/part.hpp"
@@ -22,6 +23,8 @@ namespace kv {
 struct ArenaOptions {
   std::uint64_t max_memory = 0;  // bytes; 0 = 60 % of memory_limit(): Python needs the rest
   std::uint32_t parts = 0;       // 0 = as many as max_memory needs
+  std::uint64_t device = 0;      // of the data directory, and its inode; 0 = none
+  std::uint64_t inode = 0;
 };
 
 class Arena : public std::enable_shared_from_this<Arena> {
@@ -41,6 +44,13 @@ class Arena : public std::enable_shared_from_this<Arena> {
   [[nodiscard]] int slot_fd() const noexcept { return slot_fd_; }  // to ask about locks of other slots
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
 
+  struct Member {
+    std::uint32_t slot;
+    int pid;  // as the PID namespace of that process counts
+  };
+  // The processes attached now. A process that joined twice is there twice.
+  [[nodiscard]] std::vector<Member> members() const;
+
   // Bytes taken from the system by all parts.
   [[nodiscard]] std::uint64_t committed_bytes() const noexcept;
 
@@ -53,6 +63,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
  private:
   Arena(int fd, std::byte* base, std::uint64_t bytes);
   void acquire_slot();
+  void name_slot(bool attached) noexcept;
   void release_slot_pins(std::uint32_t slot);
 
   friend class ForkHandlers;

@@ -1,7 +1,7 @@
 // What lies where in the shared memory of an arena. Every process maps the same file, at any address.
 //
-//   0            ArenaHeader            one page
-//   4 KiB        PartControl[parts]     locks, sequence numbers, journals, allocator state: never moved, never freed
+//   0            ArenaHeader            two pages
+//   8 KiB        PartControl[parts]     locks, sequence numbers, journals, allocator state: never moved, never freed
 //   slice_offset slice of part 0        chunk table, then chunks of 16 KiB that the allocator hands out
 //                slice of part 1 ...
 //
@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
@@ -45,7 +45,13 @@ struct ArenaHeader {
   std::uint64_t slice_bytes;   // of each part
   std::uint64_t max_memory;    // upper bound of committed bytes over all parts
   std::uint32_t next_serial;   // of the next collection; changes under the lock of part 0
+  std::uint64_t device;        // of the data directory, and its inode; 0 = a store without one
+  std::uint64_t inode;
+  // Who took the slot last, as the PID namespace of that process counts. Each word is written by the slot's owner.
+  std::uint32_t slot_pids[kMaxSlots];
 };
+inline constexpr std::size_t kHeaderBytes = 2 * kPageBytes;
+static_assert(sizeof(ArenaHeader) <= kHeaderBytes);
 
 // State of a chunk, kept at the first chunk of a run, at the last of a free or large run, and at every chunk of a small
 // one.

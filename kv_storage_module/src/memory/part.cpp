@@ -55,6 +55,11 @@ inline void pause_cpu() noexcept {
 
 }  // namespace
 
+void wait_until(bool (*try_wait)(void*), void* context) {
+  const WaitHook wait = Part::PatientScope::depth() > 0 ? wait_in_slices : wait_hook.load(std::memory_order_relaxed);
+  wait(try_wait, context);
+}
+
 void set_wait_hook(WaitHook hook) noexcept { wait_hook.store(hook != nullptr ? hook : wait_in_slices); }
 
 alignas(64) const std::byte kZeroBlock[kZeroBytes] = {};
@@ -67,7 +72,7 @@ int& Part::PatientScope::depth() noexcept {
 Part::Part(Arena& arena, std::uint32_t index) noexcept
     : arena_(arena),
       index_(index),
-      control_(reinterpret_cast<PartControl*>(arena.base() + kPageBytes) + index),
+      control_(reinterpret_cast<PartControl*>(arena.base() + kHeaderBytes) + index),
       slice_(arena.base() + arena.header().slice_offset + index * arena.header().slice_bytes),
       slice_bytes_(arena.header().slice_bytes) {}
 
@@ -84,8 +89,7 @@ void Part::lock() const {
   int result = ::pthread_mutex_trylock(&control_->mutex);
   if (result == EBUSY) {
     LockAttempt attempt{&control_->mutex, 0};
-    const WaitHook wait = PatientScope::depth() > 0 ? wait_in_slices : wait_hook.load(std::memory_order_relaxed);
-    wait(lock_within_slice, &attempt);
+    wait_until(lock_within_slice, &attempt);
     result = attempt.result;
   }
   if (result == 0) return;

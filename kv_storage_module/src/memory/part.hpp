@@ -124,4 +124,7 @@ class Part {
   std::uint64_t slice_bytes_;
 };
 
+// Waits through the hook of set_wait_hook until `try_wait` says that waiting is over.
+void wait_until(bool (*try_wait)(void*), void* context);
+
 }  // namespace kv

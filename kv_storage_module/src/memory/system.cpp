@@ -38,6 +38,15 @@ template <class Fn>
   return result;
 }
 
+int set_byte_lock(int fd, std::uint64_t offset, short type) noexcept {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(offset);
+  lock.l_len = 1;
+  return retry_interrupted([&] { return ::fcntl(fd, F_OFD_SETLK, &lock); });
+}
+
 // A number in a one-line file of the kernel; the maximum where the file is missing or says "max".
 [[nodiscard]] std::uint64_t read_limit(const std::string& path) noexcept {
   std::uint64_t value = 0;
@@ -108,13 +117,15 @@ int open_process_fd(int pid, int fd) noexcept {
 
 int lock_byte(int fd, std::uint64_t offset) noexcept {
   if (injected(Call::kLock)) return -1;
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = static_cast<off_t>(offset);
-  lock.l_len = 1;
-  return retry_interrupted([&] { return ::fcntl(fd, F_OFD_SETLK, &lock); });
+  return set_byte_lock(fd, offset, F_WRLCK);
 }
+
+int lock_byte_shared(int fd, std::uint64_t offset) noexcept {
+  if (injected(Call::kLock)) return -1;
+  return set_byte_lock(fd, offset, F_RDLCK);
+}
+
+void unlock_byte(int fd, std::uint64_t offset) noexcept { set_byte_lock(fd, offset, F_UNLCK); }
 
 bool byte_is_locked(int fd, std::uint64_t offset) noexcept {
   struct flock lock {};

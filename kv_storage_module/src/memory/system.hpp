@@ -27,6 +27,9 @@ void set_fault_hook(FaultHook hook) noexcept;
 [[nodiscard]] int open_process_fd(int pid, int fd) noexcept;
 // Takes an exclusive open-file-description lock on one byte; EAGAIN if somebody has it.
 [[nodiscard]] int lock_byte(int fd, std::uint64_t offset) noexcept;
+// Shared; turns this descriptor's own exclusive lock into a shared one without a moment between.
+[[nodiscard]] int lock_byte_shared(int fd, std::uint64_t offset) noexcept;
+void unlock_byte(int fd, std::uint64_t offset) noexcept;
 [[nodiscard]] bool byte_is_locked(int fd, std::uint64_t offset) noexcept;  // by somebody else
 
 // RAM or the cgroup's limit, whichever is smaller.

@@ -5,10 +5,12 @@
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 
 #include "collections/catalog.hpp"
 #include "collections/collection.hpp"
+#include "memory/allocator.hpp"
 #include "memory/arena.hpp"
 #include "memory/pins.hpp"
 #include "store/csv_loader.hpp"
@@ -53,6 +55,29 @@ void make_root_hash(Arena& arena) {
   }
 }
 
+// A new arena of a data directory gets its content here, before any other process can see it.
+void recover(Attachment& attachment) { make_root_hash(*attachment.arena()); }
+void join(Attachment& attachment) { Catalog(*attachment.arena()).drop_leftovers(); }
+constexpr Attachment::Hooks kOpeningHooks = {&recover, &join};
+
+// The bytes of the blocks that each slot's pins keep readable are added to `bytes`. Under the part lock.
+void add_pinned_bytes(const Part& part, std::map<std::uint32_t, std::uint64_t>& bytes) {
+  for (const pins::Record& record : pins::records(part)) bytes[record.slot] += allocated_bytes(part, record.block);
+}
+
+// A process that joined several times is told once.
+[[nodiscard]] std::vector<ProcessStats> process_stats(const Arena& arena,
+                                                      const std::map<std::uint32_t, std::uint64_t>& pinned) {
+  std::map<int, std::uint64_t> bytes;
+  for (const Arena::Member& member : arena.members()) {
+    const auto found = pinned.find(member.slot);
+    bytes[member.pid] += found == pinned.end() ? 0 : found->second;
+  }
+  std::vector<ProcessStats> processes;
+  for (const auto& [pid, pinned_bytes] : bytes) processes.push_back({pid, pinned_bytes});
+  return processes;
+}
+
 [[nodiscard]] std::string kind_name(CollectionKind kind) {
   return kind == CollectionKind::kHash ? "a Hash" : "a Hash with a schema";
 }
@@ -74,19 +99,36 @@ Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
 std::shared_ptr<Store> Store::create(const StoreOptions& options) {
-  auto arena = Arena::create({options.max_memory, options.parts});
+  auto arena = Arena::create({.max_memory = options.max_memory, .parts = options.parts});
   make_root_hash(*arena);
   return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(arena))));
 }
 
+std::shared_ptr<Store> Store::open(const std::string& path, const StoreOptions& options) {
+  auto attachment = Attachment::open(path, {.max_memory = options.max_memory, .parts = options.parts}, kOpeningHooks);
+  return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(attachment))));
+}
+
 std::shared_ptr<Store> Store::attach(const std::string& address) {
+  if (address.starts_with('/')) return open(address);
   const Address parsed = parse_address(address);
   auto arena = Arena::attach(parsed.pid, parsed.fd, parsed.id);
   Catalog(*arena).drop_leftovers();
   return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(arena))));
 }
 
+std::string Store::path() const {
+  const auto attachment = impl().attachment();
+  return attachment ? attachment->directory().path() : std::string();
+}
+
+bool Store::built() const {
+  const auto attachment = impl().attachment();
+  return !attachment || attachment->built();
+}
+
 std::string Store::address() const {
+  if (std::string directory = path(); !directory.empty()) return directory;
   const Arena& arena = *impl().arena;
   char id[17];
   *std::to_chars(id, id + 16, arena.header().id, 16).ptr = '\0';
@@ -116,7 +158,10 @@ Store::Impl& Store::impl() const {
 }
 
 bool Store::closed() const noexcept { return impl_->closed.load(std::memory_order_relaxed); }
-void Store::close() noexcept { impl_->closed.store(true, std::memory_order_relaxed); }
+void Store::close() noexcept {
+  impl_->closed.store(true, std::memory_order_relaxed);
+  impl_->release();
+}
 
 Hash Store::root() {
   CatalogRecord record;
@@ -188,6 +233,8 @@ StoreStats Store::stats() const {
   Arena& arena = *impl().arena;
   arena.reap_dead_slots();
   StoreStats stats{};
+  stats.path = path();
+  std::map<std::uint32_t, std::uint64_t> pinned;
   stats.max_memory = arena.header().max_memory;
   stats.collections = collections();
   for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
@@ -195,12 +242,14 @@ StoreStats Store::stats() const {
     const Part& part = arena.part(i);
     const Part::Lock lock(part);
     const PartControl& control = part.control();
+    add_pinned_bytes(part, pinned);
     std::uint64_t pins = 0;
     for (const pins::Record& record : pins::records(part)) pins += record.count;
     stats.parts.push_back({control.allocator.used_bytes,
                            control.allocator.committed_chunks * kChunkBytes + control.allocator.table_bytes,
                            control.pins.pinned_bytes, pins, control.transactions, control.recoveries});
   }
+  stats.processes = process_stats(arena, pinned);
   return stats;
 }
 
