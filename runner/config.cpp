@@ -82,6 +82,7 @@ class ConfigReader {
       CsvSource none;
       apply(name, section == ini_.sections.end() ? IniSection{std::string(name), 0, {}} : *section, none);
     }
+    if (!config_.directory.empty()) config_.directory = beside_file(config_.directory);
     for (const IniSection& section : ini_.sections) {
       if (kind_of(section.name) == "csv") load_csv_section(section);
     }
@@ -92,6 +93,10 @@ class ConfigReader {
   }
 
  private:
+  [[nodiscard]] std::string beside_file(const std::string& path) const {
+    return (fs::path(config_.path).parent_path() / path).lexically_normal().string();
+  }
+
   void check_sections() {
     std::set<std::string> seen;
     std::erase_if(ini_.sections, [&](const IniSection& section) {
@@ -168,7 +173,7 @@ class ConfigReader {
       source.options.into =
           is_short_form ? fs::path(source.options.path).stem().string() : section.name.substr(std::strlen("csv:"));
     }
-    source.options.path = (fs::path(config_.path).parent_path() / source.options.path).lexically_normal().string();
+    source.options.path = beside_file(source.options.path);
     for (const CsvSource& other : config_.files) {
       if (other.options.into == source.options.into) {
         problem(section.line, concat("[", section.name, "] and [", other.section, "] load into the same collection '",

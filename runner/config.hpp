@@ -29,7 +29,8 @@ struct EffectiveSection {
 struct Config {
   std::string path;  // absolute; "" = no configuration
   kv::StoreOptions store;
-  std::string csv;  // the short form, as written; its file is among `files`
+  std::string directory;  // of the data, absolute; "" = a store in memory
+  std::string csv;        // the short form, as written; its file is among `files`
   std::vector<CsvSource> files;
   GcMode gc = GcMode::kOn;
   ProgressMode progress = ProgressMode::kAuto;

@@ -73,29 +73,47 @@ void load_file(kv::Store& store, const CsvSource& source, const Loader& loader, 
   }
 }
 
+// Who joins a store that others have finds what they loaded.
+bool is_there(const kv::Store& store, const CsvSource& source) {
+  return !store.built() && store.kind(source.options.into).has_value();
+}
+
 // The native files first: a transform may look things up in what they hold.
 void load_files(kv::Store& store, const Config& config, const Loader& loader, ProgressMode mode) {
   for (const bool transformed : {false, true}) {
     for (const CsvSource& source : config.files) {
-      if (source.transform.empty() == transformed) continue;
+      if (source.transform.empty() == transformed || is_there(store, source)) continue;
       load_file(store, source, loader, mode);
       if (InterruptGuard::signal() != 0) return;
     }
   }
 }
 
-std::shared_ptr<kv::Store> create_store(const kv::StoreOptions& options) {
+// Another process may be opening the directory, for as long as it takes to recover what is in it.
+void wait_unless_interrupted(bool (*try_wait)(void*), void* context) {
+  while (!try_wait(context)) {
+    if (InterruptGuard::signal() != 0) throw kv::Error(kv::ErrorCode::kInterrupted, "interrupted by a signal");
+  }
+}
+
+// Null if a signal interrupted it.
+std::shared_ptr<kv::Store> create_store(const Config& config) {
   try {
-    return kv::Store::create(options);
+    if (config.directory.empty()) return kv::Store::create(config.store);
+    kv::set_wait_hook(wait_unless_interrupted);  // until the interpreter sets its own
+    return kv::Store::open(config.directory, config.store);
   } catch (const kv::Error& error) {
-    throw Failure(exit_code_of(error, {}), concat("runner: cannot make the store: ", error.what()));
+    if (error.code() == kv::ErrorCode::kInterrupted) return nullptr;
+    const ExitCode code = error.code() == kv::ErrorCode::kIo ? kSystem : exit_code_of(error, {});
+    const char* const what = config.directory.empty() ? "make the store: " : "open [kv_storage] path: ";
+    throw Failure(code, concat("runner: cannot ", what, error.what()));
   }
 }
 
 }  // namespace
 
 std::shared_ptr<kv::Store> open_store(const CommandLine& line, const Config& config, const std::string& script) {
-  if (!line.configuration_is_explicit) {
+  if (!line.configuration_is_explicit && config.directory.empty()) {
     if (std::shared_ptr<kv::Store> shared = attach_to_parent()) {
       kv::Store::set_process_store(shared);
       return shared;
@@ -105,12 +123,14 @@ std::shared_ptr<kv::Store> open_store(const CommandLine& line, const Config& con
   std::shared_ptr<kv::Store> store;
   {
     const InterruptGuard guard;
-    store = create_store(config.store);
-    setenv(kAttachVariable, store->address().c_str(), 1);
-    const Loader loader{line.python.empty() ? nullptr : line.python[0], config.path, script};
-    load_files(*store, config, loader, line.progress ? ProgressMode::kOn : config.progress);
+    store = create_store(config);
+    if (store != nullptr) {
+      setenv(kAttachVariable, store->address().c_str(), 1);
+      const Loader loader{line.python.empty() ? nullptr : line.python[0], config.path, script};
+      load_files(*store, config, loader, line.progress ? ProgressMode::kOn : config.progress);
+    }
     signal = InterruptGuard::signal();
-    if (signal != 0) store->close();
+    if (signal != 0 && store != nullptr) store->close();
   }
   if (signal != 0) die_by(signal);
   kv::Store::set_process_store(store);

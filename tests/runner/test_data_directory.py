@@ -1,0 +1,80 @@
+"""[kv_storage] path: the runner's store is that of a directory, and other processes join it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import Outcome, clean_environment
+
+Run = Callable[..., Outcome]
+
+OPTION = "--native_configuration=cfg.ini"
+SERVICE = (
+    "import sys; from kv_storage import Storage; kv = Storage(); kv['live'] = 'yes'; print('ready', flush=True);"
+    "sys.stdin.readline(); print(kv.get('guest'))"
+)
+GUEST = "from kv_storage import Storage; kv = Storage('data'); print(kv['live'], len(kv.hash('rows'))); kv['guest'] = 'was here'"
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
+    (tmp_path / "cfg.ini").write_text("[kv_storage]\npath = data\ncsv = rows.csv\n[csv]\nkey = {id}\n")
+    (tmp_path / "rows.csv").write_text("id,n\na,1\nb,2\n")
+
+
+@pytest.fixture
+def service(tmp_path: Path, runner: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [runner, OPTION, "-c", SERVICE],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_guest_sees_the_live_data_of_a_service(run: Run, service: subprocess.Popen[str]) -> None:
+    assert run("-c", GUEST) == Outcome(0, "yes 2\n", "")
+    assert service.communicate("\n")[0] == "was here\n"
+
+
+def test_the_path_is_relative_to_the_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    script = "from kv_storage import Storage; print(Storage().stats()['path'])"
+    done = run("--native_configuration=../cfg.ini", "-c", script, cwd=tmp_path / "elsewhere")
+    assert done == Outcome(0, f"{tmp_path}/data\n", "")
+
+
+def test_a_second_runner_joins_and_loads_nothing_again(
+    run: Run, tmp_path: Path, service: subprocess.Popen[str]
+) -> None:
+    (tmp_path / "rows.csv").write_text("broken")
+    script = "from kv_storage import Storage; kv = Storage(); print(kv['live'], len(kv.hash('rows')))"
+    assert run(OPTION, "-c", script) == Outcome(0, "yes 2\n", "")
+    assert service.poll() is None
+
+
+def test_children_through_another_program_join_by_themselves(run: Run) -> None:
+    script = (
+        "import subprocess, sys; from kv_storage import Storage; kv = Storage(); kv['n'] = 1;"
+        'code = \'from kv_storage import Storage; kv = Storage(); kv.incr("n"); print(len(kv.hash("rows")))\';'
+        "subprocess.run(['sh', '-c', '\"$@\"; true', 'sh', sys.executable, '-c', code], check=True); print(kv['n'])"
+    )
+    assert run(OPTION, "-c", script) == Outcome(0, "2\n2\n", "")
+
+
+def test_a_path_that_cannot_be_is_refused_before_the_script_runs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    done = run(OPTION, "-c", "print('not run')")
+    assert (done.code, done.out) == (71, "")
+    assert done.err.startswith("runner: cannot open [kv_storage] path: ")
+    assert str(tmp_path / "data") in done.err
