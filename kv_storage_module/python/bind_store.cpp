@@ -15,13 +15,27 @@ std::shared_ptr<StoreHandle> make_handle(std::shared_ptr<Store> store, StoreHand
   return std::make_shared<StoreHandle>(std::move(store), origin);
 }
 
+// A path as open() takes it, in the encoding of the file system.
+std::string path_argument(ModuleState& state, PyObject* given) {
+  Ref path = Ref::steal(PyOS_FSPath(given));
+  if (!path) {
+    PyErr_Clear();
+    fail(state, ErrorClass::kKind, "the path of a data directory is str, bytes or os.PathLike, not %.200s",
+         Py_TYPE(given)->tp_name);
+  }
+  Ref bytes = PyBytes_Check(path.get()) ? std::move(path) : checked(PyUnicode_EncodeFSDefault(path.get()));
+  return {PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get()))};
+}
+
 PyObject* make_process_storage(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   ModuleState& state = state_of_type(type);
   constexpr const char* kNames[] = {""};
   PyObject* given[1];
   if (!parse_tuple_arguments("Storage", kNames, 1, 0, 1, args, keywords, given)) return nullptr;
   if (given[0] != nullptr && given[0] != Py_None) {
-    fail(state, ErrorClass::kArgument, "this version keeps data in memory only: Storage() without a path");
+    const std::string path = path_argument(state, given[0]);
+    auto store = in_core_detached([&] { return Store::open(path); });
+    return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kPrivate)).release();
   }
   auto store = in_core_detached([] { return Store::process_store(); });
   return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kProcess)).release();
@@ -145,8 +159,16 @@ PyObject* stats(PyObject* self, PyObject*) {
     check(PyDict_SetItem(collections_by_name.get(), key_object(info.name).get(), collection_stats(info).get()));
   }
   Ref dict = part_stats(sum);
-  Ref more = checked(Py_BuildValue("{s:K,s:K,s:O,s:O}", "keys", all.keys, "max_memory", all.max_memory, "parts",
-                                   parts.get(), "collections", collections_by_name.get()));
+  Ref processes = checked(PyDict_New());
+  for (const ProcessStats& process : all.processes) {
+    Ref pid = checked(PyLong_FromLong(process.pid));
+    Ref figures = checked(Py_BuildValue("{s:K}", "pinned_bytes", process.pinned_bytes));
+    check(PyDict_SetItem(processes.get(), pid.get(), figures.get()));
+  }
+  Ref path = all.path.empty() ? new_reference(Py_None) : checked(PyUnicode_DecodeFSDefault(all.path.c_str()));
+  Ref more = checked(Py_BuildValue("{s:O,s:K,s:K,s:O,s:O,s:O}", "path", path.get(), "keys", all.keys, "max_memory",
+                                   all.max_memory, "parts", parts.get(), "collections", collections_by_name.get(),
+                                   "processes", processes.get()));
   check(PyDict_Update(dict.get(), more.get()));
   return dict.release();
 }
@@ -209,7 +231,10 @@ constexpr char kStatsDoc[] =
     "stats($self, /)\n--\n\n"
     "Figures about the store as a dict: keys (of the root), used_bytes, committed_bytes, pinned_bytes (held only by "
     "views),\n"
-    "pins, transactions, recoveries, max_memory, parts (the same per part) and collections.";
+    "pins, transactions, recoveries, max_memory, parts (the same per part), collections, path (of the data directory, "
+    "or "
+    "None)\n"
+    "and processes (those attached now: pid -> {'pinned_bytes': what its views keep}).";
 constexpr char kVerifyDoc[] =
     "verify($self, /)\n--\n\n"
     "Walk every structure and count memory again. Returns a line per violation found: [] is a sound store.";
@@ -217,7 +242,7 @@ constexpr char kCloseDoc[] =
     "close($self, /)\n--\n\n"
     "Close this Storage and the collections opened through it: using them raises ClosedError. Views stay readable. "
     "The\n"
-    "store itself goes on for other handles.";
+    "store itself goes on for other handles; a data directory is left with the last one.";
 
 PyMethodDef methods[] = {
     {"memory", method<make_private_storage>(), METH_FASTCALL | METH_KEYWORDS | METH_CLASS, kMemoryDoc},
@@ -238,11 +263,17 @@ PyGetSetDef properties[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>(
-                    "Storage(path=None, /)\n--\n\n"
-                    "The store of this process and its children: what the runner's configuration set up, else one in\n"
-                    "memory. Every Storage() in every thread, interpreter and child process is the same data.\n\n"
-                    "A Storage is a Hash, the root, and holds named collections beside it. Names and keys are apart.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "Storage(path=None, /)\n--\n\n"
+         "The store of this process and its children: what the runner's configuration set up, else one in\n"
+         "memory. Every Storage() in every thread, interpreter and child process is the same data.\n\n"
+         "With a path, the store of that data directory, made (mode 0700) if missing. Equal directories are\n"
+         "the same live store in every process of this user.\n\n"
+         "Raises:\n"
+         "    StoreBusyError: processes that cannot be reached hold the store; it names them and why.\n"
+         "    StorageIOError: the directory cannot be made, opened or locked.\n\n"
+         "A Storage is a Hash, the root, and holds named collections beside it. Names and keys are apart.")},
     {Py_tp_new, slot<make_process_storage>()},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},

@@ -63,7 +63,13 @@ class _CollectionStats(TypedDict):
     keys: int
 
 @type_check_only
+class _ProcessStats(TypedDict):
+    pinned_bytes: int
+
+@type_check_only
 class _Stats(_PartStats):
+    path: str | None
+    processes: dict[int, _ProcessStats]
     keys: int
     max_memory: int
     parts: list[_PartStats]
@@ -152,7 +158,7 @@ class RecordHash(Hash):
 
 @final
 class Storage(Hash):
-    def __new__(cls, path: None = None, /) -> Self: ...
+    def __new__(cls, path: str | bytes | os.PathLike[Any] | None = None, /) -> Self: ...
     @classmethod
     def memory(cls, *, max_memory: int = 0, parts: int = 0) -> Self: ...
     @overload

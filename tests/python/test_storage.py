@@ -36,13 +36,6 @@ def test_private_stores_are_apart() -> None:
         assert len(right.stats()["parts"]) == 2
 
 
-@pytest.mark.parametrize("path", ["/some/directory", b"directory", 5])
-def test_a_path_is_refused_by_name(path: object) -> None:
-    with pytest.raises(ValueError, match="memory only") as caught:
-        Storage(path)  # type: ignore[arg-type]
-    assert isinstance(caught.value, Error)
-
-
 @pytest.mark.parametrize(
     "options", [{"parts": 65}, {"parts": -1}, {"parts": "2"}, {"max_memory": 1.5}, {"size": 1}]
 )

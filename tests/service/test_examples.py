@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from .support import ROOT, environment, runner_binary
 
@@ -34,3 +35,29 @@ def test_sessions_live_while_they_are_used() -> None:
         "Bob logs out: True leaves 1",
         "Eve was idle: None leaves 1",
     ]
+
+
+def test_peek_looks_into_a_running_service(tmp_path: Path) -> None:
+    service = (
+        "import sys; from kv_storage import Storage; kv = Storage(sys.argv[1]); kv['user:1'] = 'Ann'; kv['visits'] = 7;"
+        "kv.hash('h')['x'] = 1; print('ready', flush=True); sys.stdin.read()"
+    )
+    runner = runner_binary()
+    with subprocess.Popen(
+        [runner, "-c", service, tmp_path / "data"],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        command = [runner, str(ROOT / "scripts/peek.py"), str(tmp_path / "data"), "user:*"]
+        peek = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        assert process.stdin is not None
+        process.stdin.close()
+    assert (peek.returncode, peek.stderr) == (0, "")
+    lines = peek.stdout.splitlines()
+    assert lines[0].startswith(f"{tmp_path / 'data'}: 2 keys, ")
+    assert f"  process {process.pid}: 0 bytes pinned" in lines
+    assert lines[-2:] == ["  hash 'h': 1 keys", "  'user:1': 'Ann'"]
