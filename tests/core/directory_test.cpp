@@ -82,8 +82,8 @@ TEST_CASE("directory: every way to write its path is the same store") {
   CHECK((status.st_mode & 07777) == 0600);
   std::filesystem::create_symlink(path, root.path() + "/link");
   put(*store, "n", 1);
-  for (const std::string& other : {path + "/", std::filesystem::relative(path).string(), root.path() + "/link",
-                                   store->address()}) {
+  for (const std::string& other :
+       {path + "/", std::filesystem::relative(path).string(), root.path() + "/link", store->address()}) {
     CAPTURE(other);
     const auto again = open(other);
     CHECK(again->impl().arena == store->impl().arena);
@@ -348,9 +348,7 @@ TEST_CASE("directory: what cannot be a data directory is refused by name, and le
   const TemporaryDirectory root;
   const std::string file = root.path() + "/file";
   std::ofstream(file) << "text";
-  const auto refuse = [&](ErrorCode code, const std::string& path) {
-    return error_of(code, [&] { open(path); });
-  };
+  const auto refuse = [&](ErrorCode code, const std::string& path) { return error_of(code, [&] { open(path); }); };
   CHECK(contains(refuse(ErrorCode::kInvalidArgument, ""), "not empty"));
   CHECK(contains(refuse(ErrorCode::kIo, file), file));
   CHECK(contains(refuse(ErrorCode::kIo, file + "/below"), file));
@@ -369,8 +367,13 @@ TEST_CASE("directory: what cannot be a data directory is refused by name, and le
   }
   const ArenaResources before = arena_resources();
   using system::Call;
-  for (const auto& [call, n] : {std::pair{Call::kLock, 0}, {Call::kLock, 1}, {Call::kLock, 2}, {Call::kTruncate, 0},
-                                {Call::kTruncate, 1}, {Call::kMemfdCreate, 0}, {Call::kMap, 0}}) {
+  for (const auto& [call, n] : {std::pair{Call::kLock, 0},
+                                {Call::kLock, 1},
+                                {Call::kLock, 2},
+                                {Call::kTruncate, 0},
+                                {Call::kTruncate, 1},
+                                {Call::kMemfdCreate, 0},
+                                {Call::kMap, 0}}) {
     CAPTURE(static_cast<int>(call));
     CAPTURE(n);
     const FailingCall fault(call, n, ENOLCK);

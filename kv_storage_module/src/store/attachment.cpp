@@ -204,8 +204,7 @@ Attachment::~Attachment() {
   if (registered_) Registry::instance().remove(*this);
 }
 
-std::shared_ptr<Attachment> Attachment::open(const std::string& path, const ArenaOptions& options,
-                                             const Hooks& hooks) {
+std::shared_ptr<Attachment> Attachment::open(const std::string& path, const ArenaOptions& options, const Hooks& hooks) {
   return Opening(path, options, hooks).run();
 }
 

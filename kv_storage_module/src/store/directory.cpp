@@ -29,11 +29,13 @@ void check_owner(const std::string& path, const struct stat& status) {
 }
 
 [[nodiscard]] int open_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), kMode) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-    throw Error::from_errno(errno, "cannot make the data directory", path);
+  const int mkdir_error = ::mkdir(path.c_str(), kMode) == 0 ? 0 : errno;
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd >= 0) return fd;
   const int reason = errno;
+  // There is none, and the reason is why it could not be made: a read-only file system, say.
+  if (reason == ENOENT && mkdir_error != 0 && mkdir_error != EEXIST)
+    throw Error::from_errno(mkdir_error, "cannot make the data directory", path);
   struct stat status {};
   if (reason == EACCES && ::stat(path.c_str(), &status) == 0) check_owner(path, status);
   throw Error::from_errno(reason, "cannot open the data directory", path);

@@ -1,7 +1,7 @@
 // The file LOCK of a data directory: who may build the store's arena, and who is attached to it.
 //
-// Two bytes far behind the content carry open-file-description locks (fcntl(2), F_OFD_SETLK). The kernel drops them with
-// the last process that has the description, so a dead one never leaves a lock behind.
+// Two bytes far behind the content carry open-file-description locks (fcntl(2), F_OFD_SETLK). The kernel drops them
+// with the last process that has the description, so a dead one never leaves a lock behind.
 //
 //   turn     exclusive: one process at a time opens the store, so nobody looks at half-finished work
 //   member   shared: every attached process, and its forked children through the description they inherit;
@@ -34,11 +34,11 @@ class LockFile {
   [[nodiscard]] bool try_turn();
   [[nodiscard]] bool try_alone();  // the member lock, exclusive
   [[nodiscard]] bool try_join();   // shared; after try_alone() succeeded it turns that lock into a shared one
-  void end_turn() noexcept;  // and takes back the announcement
+  void end_turn() noexcept;        // and takes back the announcement
   void close() noexcept { fd_.reset(); }
 
   void announce_turn(const Member& member);
-  void forget_members();  // while alone
+  void forget_members();                                 // while alone
   void write(std::uint32_t slot, const Member& member);  // throws Error{kIo}
   // As write() and of this process, after fork: what fails leaves the child unreachable, and nothing else.
   void write_after_fork(std::uint32_t slot, const Member& member) const noexcept;

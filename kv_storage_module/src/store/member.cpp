@@ -38,8 +38,7 @@ struct ProcessStatus {
   ProcessStatus status;
   if (name_end == nullptr) return status;
   unsigned long long start = 0;
-  constexpr const char* kFields =
-      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
+  constexpr const char* kFields = " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
   if (std::sscanf(name_end + 1, kFields, &status.state, &start) != 2) return {};
   status.start_time = start;
   return status;
@@ -116,9 +115,9 @@ Member::Text Member::text() const noexcept {
 
 std::optional<Member> Member::parse(const char* text) {
   Member member;
-  const int found = std::sscanf(text, "pid=%d start=%" SCNu64 " fd=%d id=%" SCNx64 " ns=%" SCNu64 " boot=%" SCNx64,
-                                &member.pid, &member.start_time, &member.fd, &member.arena_id, &member.pid_namespace,
-                                &member.boot);
+  const int found =
+      std::sscanf(text, "pid=%d start=%" SCNu64 " fd=%d id=%" SCNx64 " ns=%" SCNu64 " boot=%" SCNx64, &member.pid,
+                  &member.start_time, &member.fd, &member.arena_id, &member.pid_namespace, &member.boot);
   return found == 6 && member.pid > 0 ? std::optional(member) : std::nullopt;
 }
 
