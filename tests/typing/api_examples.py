@@ -71,6 +71,8 @@ def store(kv: Storage) -> None:
     """The store as a whole."""
     assert_type(kv.stats()["keys"], int)
     assert_type(kv.stats()["parts"][0]["pins"], int)
+    assert_type(kv.stats()["path"], str | None)
+    assert_type(next(iter(kv.stats()["processes"].values()))["pinned_bytes"], int)
     assert_type(kv.drop("flights"), bool)
     assert_type(kv.verify(), list[str])
     with kv as same:
@@ -78,7 +80,7 @@ def store(kv: Storage) -> None:
 
 
 if TYPE_CHECKING:
-    Storage("path")  # type: ignore[arg-type]
+    Storage(5)  # type: ignore[arg-type]
     Storage().hash("name", "value")  # type: ignore[call-overload]
     Storage().put(5, 1)  # type: ignore[arg-type]
     Storage().get()  # type: ignore[call-overload]
