@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a ttl costs, beside the same calls without one and beside Redis in pipelines of 1,000.
 
-    usage: benchmarks/expiry.py [--keys N] [--repeats N]
+    usage: build/release/bin/runner benchmarks/expiry.py [--keys N] [--repeats N]
 
 Figures are medians in nanoseconds a key. "reclaim" is len() once all keys have expired, which frees every one of them;
 Redis frees in the background and offers no call to wait for.
