@@ -131,6 +131,11 @@ class Hash {
   explicit Hash(std::shared_ptr<HashImpl> impl) noexcept : impl_(std::move(impl)) {}
 
  private:
+  friend class Ordered;
+  enum class End : bool { kFirst, kLast };
+  // In one step; of an ordered collection only.
+  bool take_end(End end, std::string& key, ValueBuffer& out);
+
   std::shared_ptr<HashImpl> impl_;
 };
 

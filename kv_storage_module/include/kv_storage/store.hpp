@@ -10,6 +10,7 @@
 
 #include "kv_storage/csv.hpp"
 #include "kv_storage/hash.hpp"
+#include "kv_storage/ordered.hpp"
 #include "kv_storage/schema.hpp"
 
 namespace kv {
@@ -26,7 +27,12 @@ struct StoreOptions {
   std::uint32_t parts = 0;
 };
 
-enum class CollectionKind : std::uint8_t { kHash = 1, kRecordHash = 2 };  // stored: the numbers are frozen
+enum class CollectionKind : std::uint8_t {  // stored: the numbers are frozen
+  kHash = 1,
+  kRecordHash = 2,
+  kMap = 3,
+  kSet = 4,
+};
 
 struct CollectionInfo {
   std::string name;
@@ -90,6 +96,8 @@ class Store : public std::enable_shared_from_this<Store> {
   [[nodiscard]] RecordHash records(const std::string& name, const Schema& schema);
   // Opens an existing schema collection; nullopt if there is none of that name.
   [[nodiscard]] std::optional<RecordHash> find_records(const std::string& name);
+  // A Map or a Set. With a key type, that becomes the collection's if it has none yet.
+  [[nodiscard]] Ordered ordered(const std::string& name, CollectionKind kind, KeyType type = KeyType::kUnknown);
   [[nodiscard]] std::optional<CollectionKind> kind(const std::string& name) const;
   [[nodiscard]] std::vector<CollectionInfo> collections() const;
   bool drop(const std::string& name);  // false = there was none

@@ -26,13 +26,17 @@ class HashImpl {
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const noexcept { return arena_; }
   [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
+  // Whether all of it lies in its home part. What lies in the others then is an empty root.
+  [[nodiscard]] bool whole() const noexcept { return kind_ != CollectionKind::kHash; }
   [[nodiscard]] std::uint32_t part_count() const noexcept { return arena_->part_count(); }
+  // Into how many slices, each in one part, the keys are divided.
+  [[nodiscard]] std::uint32_t slice_count() const noexcept { return whole() ? 1 : part_count(); }
+  [[nodiscard]] std::uint32_t slice_of(std::uint64_t hash) const noexcept {
+    return whole() ? 0 : part_of_hash(hash, part_count());
+  }
   [[nodiscard]] Part& part(std::uint32_t index) const noexcept { return arena_->part(index); }
 
   [[nodiscard]] std::uint64_t hash(ByteView key) const noexcept { return hash_key(key, arena_->header().hash_seed); }
-  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept {
-    return arena_->part(part_of_hash(hash, part_count()));
-  }
 
   // Runs section(root) in an optimistic section of `part`. The handle follows its name: if the collection was replaced
   // (rename, load_csv) it is bound anew first. Throws Error{kClosed} if the store was closed or the name is gone.
@@ -40,7 +44,18 @@ class HashImpl {
   auto read(const Part& part, Section&& section) const {
     return read_in([&](const Bound&) -> const Part& { return part; }, std::forward<Section>(section));
   }
-  // The same in the one part that a schema collection lives in; section(part, root).
+  // The same in the part where a slice lies; section(part, root).
+  template <class Section>
+  auto read_slice(std::uint32_t slice, Section&& section) const {
+    if (whole()) return read_home(std::forward<Section>(section));
+    const Part& at = part(slice);
+    return read(at, [&](const CollectionRoot& root) { return section(at, root); });
+  }
+  template <class Section>
+  auto read_key(std::uint64_t hash, Section&& section) const {
+    return read_slice(slice_of(hash), std::forward<Section>(section));
+  }
+  // The same in the one part that a collection lives in which is whole.
   template <class Section>
   auto read_home(Section&& section) const {
     const Part* home = nullptr;
@@ -61,11 +76,34 @@ class HashImpl {
         [&](auto&& run) { write_home(run); }, section);
   }
 
+  template <class Section>
+  auto read_slice_settled(std::uint32_t slice, Section&& section) const {
+    const Part* at = nullptr;
+    const auto run_section = [&](const CollectionRoot& root) { return section(*at, root); };
+    return settled(
+        [&](auto&& run) {
+          return read_slice(slice, [&](const Part& part, const CollectionRoot& root) {
+            at = &part;
+            return run(root);
+          });
+        },
+        [&](auto&& run) { write_slice(slice, run); }, run_section);
+  }
+
   // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back. First,
   // some of what has expired in the part is reclaimed.
   template <class Step>
   auto write(Part& part, Step&& step) const {
     return write_in([&](const Bound&) -> Part& { return part; }, std::forward<Step>(step));
+  }
+  template <class Step>
+  auto write_slice(std::uint32_t slice, Step&& step) const {
+    return write_in([&](const Bound& bound) -> Part& { return part(whole() ? bound.home_part : slice); },
+                    std::forward<Step>(step));
+  }
+  template <class Step>
+  auto write_key(std::uint64_t hash, Step&& step) const {
+    return write_slice(slice_of(hash), std::forward<Step>(step));
   }
   template <class Step>
   auto write_home(Step&& step) const {

@@ -7,6 +7,7 @@
 #include "collections/ranges.hpp"
 #include "collections/scanner.hpp"
 #include "index/lookaside.hpp"
+#include "index/ranks.hpp"
 #include "memory/pins.hpp"
 
 namespace kv {
@@ -102,9 +103,8 @@ bool remove_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, By
 bool Hash::get(ByteView key, ValueBuffer& out) const {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
-  const Part& part = impl_->part_of(hash);
   CallTime time;
-  const Outcome outcome = impl_->read(part, [&](const CollectionRoot& root) {
+  const Outcome outcome = impl_->read_key(hash, [&](const Part& part, const CollectionRoot& root) {
     return ValueBufferWriter::copy(part, keyed::find_live(part, root, hash, key, time), out);
   });
   if (outcome != Outcome::kLarge) return outcome == Outcome::kCopied;
@@ -117,15 +117,15 @@ bool Hash::get(ByteView key, ValueBuffer& out) const {
 
 bool Hash::contains(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
-  const Part& part = impl_->part_of(hash);
   CallTime time;
-  return impl_->read(
-      part, [&](const CollectionRoot& root) { return keyed::find_live(part, root, hash, key, time) != kNullRef; });
+  return impl_->read_key(hash, [&](const Part& part, const CollectionRoot& root) {
+    return keyed::find_live(part, root, hash, key, time) != kNullRef;
+  });
 }
 
 Pin Hash::pin(ByteView key, ValueType& type) const {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return Pin();
@@ -139,15 +139,14 @@ Pin Hash::pin(ByteView key, ValueType& type) const {
 bool Hash::put(ByteView key, const Value& value, std::uint64_t ttl_ms) {
   const std::uint64_t hash = impl_->hash(key);
   const std::uint64_t due_ms = expiry::due_after(ttl_ms);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    return put_entry(txn, root, hash, key, value, due_ms);
-  });
+  return impl_->write_key(
+      hash, [&](Transaction& txn, CollectionRoot& root) { return put_entry(txn, root, hash, key, value, due_ms); });
 }
 
 bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present) {
   present.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return put_entry(txn, root, hash, key, value, kNeverDue);
@@ -159,7 +158,7 @@ bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present)
 
 bool Hash::replace(ByteView key, const Value& value) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return false;
@@ -170,15 +169,14 @@ bool Hash::replace(ByteView key, const Value& value) {
 
 bool Hash::erase(ByteView key) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    return remove_entry(txn, root, hash, key, [](Ref) {});
-  });
+  return impl_->write_key(
+      hash, [&](Transaction& txn, CollectionRoot& root) { return remove_entry(txn, root, hash, key, [](Ref) {}); });
 }
 
 bool Hash::take(ByteView key, ValueBuffer& out) {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     return remove_entry(txn, root, hash, key, [&](Ref entry) { load(txn, impl_->arena(), entry, out); });
   });
 }
@@ -196,27 +194,40 @@ bool Hash::take_last(std::string& key, ValueBuffer& out) {
 bool Hash::expire(ByteView key, std::uint64_t ttl_ms) {
   const std::uint64_t hash = impl_->hash(key);
   const std::uint64_t due_ms = expiry::due_after(ttl_ms);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
-    return expiry::set_due(txn, root, hash, key, due_ms);
-  });
+  return impl_->write_key(
+      hash, [&](Transaction& txn, CollectionRoot& root) { return expiry::set_due(txn, root, hash, key, due_ms); });
 }
 
 bool Hash::persist(ByteView key) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash),
-                      [&](Transaction& txn, CollectionRoot& root) { return expiry::persist(txn, root, hash, key); });
+  return impl_->write_key(
+      hash, [&](Transaction& txn, CollectionRoot& root) { return expiry::persist(txn, root, hash, key); });
 }
 
 std::optional<TimeToLive> Hash::time_to_live(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
-  const Part& part = impl_->part_of(hash);
   CallTime time;
-  return impl_->read(part, [&](const CollectionRoot& root) { return expiry::time_left(part, root, hash, key, time); });
+  return impl_->read_key(hash, [&](const Part& part, const CollectionRoot& root) {
+    return expiry::time_left(part, root, hash, key, time);
+  });
+}
+
+bool Hash::take_end(End end, std::string& key, ValueBuffer& out) {
+  out.pin_.release();
+  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    for (CallTime time; expiry::reclaim(txn, root, time, expiry::kSettleEntries);) {
+    }
+    if (root.entries == 0) return false;
+    const Ref entry = select(txn.part(), root.index, end == End::kFirst ? 0 : root.entries - 1);
+    if (entry == kNullRef) throw Error(ErrorCode::kCorrupt, "a collection has fewer entries than it counts");
+    key = entry_key(txn.part(), entry);
+    return remove_entry(txn, root, impl_->hash(key), key, [&](Ref taken) { load(txn, impl_->arena(), taken, out); });
+  });
 }
 
 std::int64_t Hash::increment(ByteView key, std::int64_t by) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return put_entry(txn, root, hash, key, int_value(by), kNeverDue), by;
@@ -241,7 +252,7 @@ std::int64_t Hash::increment(ByteView key, std::int64_t by) {
 
 bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, const std::optional<Value>& wanted) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write(impl_->part_of(hash), [&](Transaction& txn, CollectionRoot& root) {
+  return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     const bool as_expected =
@@ -289,10 +300,9 @@ void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, 
   for (std::size_t first = 0; first < keys.size(); first += kGroup) {
     const std::span<const ByteView> group = keys.subspan(first, std::min(kGroup, keys.size() - first));
     for (std::size_t i = 0; i < group.size(); ++i) members[i] = {impl_->hash(group[i]), Outcome::kAbsent, {}, 0, 0};
-    for (std::uint32_t p = 0; p < impl_->part_count(); ++p) {
-      const Part& part = impl_->part(p);
-      const auto in_part = [&](std::size_t i) { return &impl_->part_of(members[i].hash) == &part; };
-      static_cast<void>(impl_->read(part, [&](const CollectionRoot& root) {
+    for (std::uint32_t slice = 0; slice < impl_->slice_count(); ++slice) {
+      const auto in_part = [&](std::size_t i) { return impl_->slice_of(members[i].hash) == slice; };
+      static_cast<void>(impl_->read_slice(slice, [&](const Part& part, const CollectionRoot& root) {
         const Lookaside table(part, load32(&root.lookaside));
         for (std::size_t i = 0; i < group.size(); ++i) {
           if (in_part(i)) table.prefetch(members[i].hash);
@@ -346,10 +356,10 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
     for (std::size_t i = 0; i < count; ++i) hashes[i] = impl_->hash(keys[first + i]);
     // One lock for a run of keys in the same part; each key is a transaction step of its own.
     for (std::size_t i = 0; i < count;) {
-      Part& part = impl_->part_of(hashes[i]);
+      const std::uint32_t slice = impl_->slice_of(hashes[i]);
       std::size_t end = i + 1;
-      while (end < count && &impl_->part_of(hashes[end]) == &part) ++end;
-      added += impl_->write(part, [&](Transaction& txn, CollectionRoot& root) {
+      while (end < count && impl_->slice_of(hashes[end]) == slice) ++end;
+      added += impl_->write_slice(slice, [&](Transaction& txn, CollectionRoot& root) {
         std::uint64_t fresh = 0;
         for (std::size_t k = i; k < end; ++k) {
           fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k], due_ms) ? 1 : 0;
@@ -364,8 +374,9 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
 
 std::uint64_t Hash::size() const {
   std::uint64_t entries = 0;
-  for (std::uint32_t p = 0; p < impl_->part_count(); ++p) {
-    entries += impl_->read_settled(impl_->part(p), [](const CollectionRoot& root) { return load64(&root.entries); });
+  for (std::uint32_t slice = 0; slice < impl_->slice_count(); ++slice) {
+    entries +=
+        impl_->read_slice_settled(slice, [](const Part&, const CollectionRoot& root) { return load64(&root.entries); });
   }
   return entries;
 }

@@ -4,8 +4,25 @@
 #include "index/key_index.hpp"
 #include "index/lookaside.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/ordered.hpp"
 
 namespace kv::keyed {
+namespace {
+
+// Of a Map or Set: the first key decides on the type of all.
+void check_ordered_key(Transaction& txn, CollectionRoot& root, ByteView key) {
+  if (key.size() > kMaxCountedKeyBytes) {
+    throw Error(ErrorCode::kInvalidArgument, "a key of a Map or Set is at most " +
+                                                 std::to_string(kMaxCountedKeyBytes - 1) + " bytes long, not " +
+                                                 std::to_string(key.size() - 1));
+  }
+  const auto type = static_cast<std::uint32_t>(key_type_of(key));
+  if (root.key_type == type) return;
+  if (root.key_type != 0) throw_mixed_keys(static_cast<KeyType>(root.key_type), static_cast<KeyType>(type));
+  txn.store32(&root.key_type, type);
+}
+
+}  // namespace
 
 Ref find(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key) noexcept {
   const Ref entry = Lookaside(part, load32(&root.lookaside)).find(hash, key);
@@ -18,7 +35,10 @@ Ref find_live(const Part& part, const CollectionRoot& root, std::uint64_t hash, 
 }
 
 Ref link(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref entry) {
-  const Ref replaced = insert(txn, &root.index, entry);
+  const bool counted = root.counted();
+  if (counted) [[unlikely]]
+    check_ordered_key(txn, root, key_of(txn.part(), entry));
+  const Ref replaced = insert(txn, &root.index, entry, Counting{counted});
   if (replaced != kNullRef) {
     Lookaside(txn.part(), root.lookaside).remove(hash, replaced);
     due_index::remove(txn, root, replaced);

@@ -124,7 +124,9 @@ void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
   const CollectionRoot* const root = find_root(txn, binding);
   if (root == nullptr) return;
   const Ref block = root_in_slot(txn.part(), binding.slot);
-  set_slot(txn, binding.slot, keep_empty ? new_root(txn, root->serial, root->kind, root->record_bytes) : kNullRef);
+  const Ref fresh = keep_empty ? new_root(txn, root->serial, root->kind, root->record_bytes) : kNullRef;
+  if (keep_empty) txn.store32(fresh, offsetof(CollectionRoot, key_type), root->key_type);
+  set_slot(txn, binding.slot, fresh);
   detach(txn, block);
 }
 

@@ -26,6 +26,13 @@ struct CollectionRoot {
   Ref next_trash;             // while detached
   Ref due_index;              // what expires, by due time (collections/due_index.hpp); null = nothing
   std::uint64_t next_due_ms;  // no due time of the collection is earlier; kNeverDue = nothing expires
+  std::uint32_t key_type;     // of a Map or Set: KeyType, 0 until the first key
+
+  // Maps and Sets know their ranks.
+  [[nodiscard]] bool counted() const noexcept {
+    return kind == static_cast<std::uint32_t>(CollectionKind::kMap) ||
+           kind == static_cast<std::uint32_t>(CollectionKind::kSet);
+  }
 };
 
 // Where a collection lies: the same in every part.

@@ -150,7 +150,7 @@ void PartScan::restart_after(ByteView key) {
 
 ScanImpl::ScanImpl(std::shared_ptr<HashImpl> collection, const KeyRange& range, bool with_values, bool reverse)
     : collection_(std::move(collection)), glob_(range.glob), reverse_(reverse) {
-  const bool one_part = !collection_->schema().empty();
+  const bool one_part = collection_->whole();
   const int parts = one_part ? 1 : static_cast<int>(collection_->part_count());
   for (int i = 0; i < parts; ++i) {
     sources_.push_back({PartScan(*collection_, one_part ? -1 : i, range, with_values, reverse), {}, 0});

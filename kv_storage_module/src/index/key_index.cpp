@@ -2,6 +2,7 @@
 
 #include "index/node_writer.hpp"
 #include "index/paths.hpp"
+#include "index/ranks.hpp"
 
 namespace kv {
 namespace {
@@ -12,18 +13,22 @@ struct Fork {
   Ref terminal = kNullRef;
   ByteClasses classes = 0;
 
-  // `rest` is what follows the common prefix; `classes` of it and of all else that lies below `ref`.
-  void add(ByteView rest, Ref ref, ByteClasses classes_below) {
+  explicit Fork(Counting counting) noexcept { children.counted = counting == Counting::kOn; }
+
+  // `rest` is what follows the common prefix; `classes` of it and of all else that lies below `ref`; how many `entries`
+  // do, but for the one that is being inserted.
+  void add(ByteView rest, Ref ref, ByteClasses classes_below, std::uint32_t entries) {
     classes |= classes_below;
     if (rest.empty()) {
       terminal = ref;
       return;
     }
     const std::uint8_t edge = byte_at(rest, 0);
-    children.insert(children.count != 0 && children.edges[0] < edge ? 1 : 0, edge, ref);
+    children.insert(children.count != 0 && children.edges[0] < edge ? 1 : 0, edge, ref, entries);
   }
   [[nodiscard]] Ref build(Transaction& txn, ByteView prefix) const {
-    return build_node(txn, fitting_kind(2, prefix.size()), {prefix}, children, terminal, classes);
+    const std::uint8_t kind = fitting_kind(2, prefix.size(), Counting{children.counted});
+    return build_node(txn, kind, {prefix}, children, terminal, classes);
   }
 };
 
@@ -57,7 +62,7 @@ class ClassKeeper {
 
 void replace(Transaction& txn, void* word, const NodeView& node, Ref old_ref, std::size_t slots,
              const ChildList& children, Ref terminal) {
-  const std::uint8_t kind = slots > node.slots() ? fitting_kind(slots, node.prefix_bytes())
+  const std::uint8_t kind = slots > node.slots() ? fitting_kind(slots, node.prefix_bytes(), Counting{node.counted()})
                                                  : shrunk_kind(node.header().kind, slots, node.prefix_bytes());
   txn.store32(word, build_node(txn, kind, {node.prefix_view()}, children, terminal, node.classes()));
   txn.free(old_ref);
@@ -87,11 +92,12 @@ void split_prefix(Transaction& txn, void* word, const NodeView& node, Ref ref, s
   ChildList children;
   children.read(node);
   const ByteView lower_prefix = prefix.substr(common + 1);
-  const Ref lower = build_node(txn, fitting_kind(node.slots(), lower_prefix.size()), {lower_prefix}, children,
+  const Counting counting{node.counted()};
+  const Ref lower = build_node(txn, fitting_kind(node.slots(), lower_prefix.size(), counting), {lower_prefix}, children,
                                node.terminal(), node.classes());
-  Fork fork;
-  fork.add(prefix.substr(common), lower, node.classes() | classes_of(prefix.substr(common)));
-  fork.add(rest.substr(common), entry, classes_of(rest.substr(common)));
+  Fork fork(counting);
+  fork.add(prefix.substr(common), lower, node.classes() | classes_of(prefix.substr(common)), entries_below(node));
+  fork.add(rest.substr(common), entry, classes_of(rest.substr(common)), 0);
   Ref upper;
   try {
     upper = fork.build(txn, prefix.substr(0, common));
@@ -138,9 +144,11 @@ Ref first_entry(const Part& part, Ref root) noexcept {
   return ref;
 }
 
-Ref insert(Transaction& txn, void* root_word, Ref entry) {
+namespace {
+
+// Leaves the counts as if the entry had not come, with 0 where a new node or place leads to it alone.
+Ref insert_uncounted(Transaction& txn, void* root_word, Ref entry, ByteView key, Counting counting) {
   const Part& part = txn.part();
-  const ByteView key = key_of(part, entry);
   ClassKeeper classes(key);
   void* word = root_word;
   for (std::size_t depth = 0;; ++depth) {
@@ -157,9 +165,9 @@ Ref insert(Transaction& txn, void* root_word, Ref entry) {
         return ref;
       }
       const std::size_t common = common_bytes(rest, other);
-      Fork fork;
-      fork.add(other.substr(common), ref, classes_of(other.substr(common)));
-      fork.add(rest.substr(common), entry, classes_of(rest.substr(common)));
+      Fork fork(counting);
+      fork.add(other.substr(common), ref, classes_of(other.substr(common)), 1);
+      fork.add(rest.substr(common), entry, classes_of(rest.substr(common)), 0);
       txn.store32(word, fork.build(txn, rest.substr(0, common)));
       return kNullRef;
     }
@@ -189,8 +197,6 @@ Ref insert(Transaction& txn, void* root_word, Ref entry) {
   }
 }
 
-namespace {
-
 // Where an entry hangs: the lowest node on its path that keeps another child or terminal without it. Below it there is
 // the entry itself or, where erasures ran out of memory, a chain of nodes that lead only to the entry.
 struct Anchor {
@@ -219,8 +225,9 @@ void merge_with_child(Transaction& txn, const Anchor& anchor, const NodeView& no
     ChildList children;
     children.read(lower);
     const PrefixPieces prefix{node.prefix_view(), edge, lower.prefix_view()};
-    txn.store32(anchor.word, build_node(txn, fitting_kind(lower.slots(), prefix.size()), prefix, children,
-                                        lower.terminal(), lower.classes() | (node.classes() & kUnknownBelow)));
+    const std::uint8_t kind = fitting_kind(lower.slots(), prefix.size(), Counting{lower.counted()});
+    txn.store32(anchor.word, build_node(txn, kind, prefix, children, lower.terminal(),
+                                        lower.classes() | (node.classes() & kUnknownBelow)));
     txn.free(child);
   }
   txn.free(anchor.ref);
@@ -251,6 +258,7 @@ bool unlink_compactly(Transaction& txn, const Anchor& anchor, const NodeView& no
 }
 
 void unlink(Transaction& txn, void* root_word, const Anchor& anchor, Ref entry) {
+  add_to_counts(txn, load32(root_word), key_of(txn.part(), entry), -1);
   if (anchor.word == nullptr) {
     const Ref chain = load32(root_word);
     txn.store32(root_word, kNullRef);
@@ -270,6 +278,13 @@ void unlink(Transaction& txn, void* root_word, const Anchor& anchor, Ref entry) 
 }
 
 }  // namespace
+
+Ref insert(Transaction& txn, void* root_word, Ref entry, Counting counting) {
+  const ByteView key = key_of(txn.part(), entry);
+  const Ref replaced = insert_uncounted(txn, root_word, entry, key, counting);
+  if (replaced == kNullRef && counting == Counting::kOn) add_to_counts(txn, load32(root_word), key, 1);
+  return replaced;
+}
 
 Ref erase(Transaction& txn, void* root_word, ByteView key) {
   const Part& part = txn.part();

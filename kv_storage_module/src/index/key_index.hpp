@@ -18,8 +18,8 @@ namespace kv {
 // Puts `entry` (a block of the transaction, filled) into the index whose root is the word `root_word`, in place of an
 // entry with the same key if there is one, which is returned and belongs to the caller again.
 // Allocates nothing in most cases, one node or two in the others. Throws Error{kOverCapacity}; contents are then as
-// before. Uses at most kInsertJournal words of the journal.
-[[nodiscard]] Ref insert(Transaction& txn, void* root_word, Ref entry);
+// before. Uses at most kInsertJournal words of the journal, and in a counted index one for each byte of the key.
+[[nodiscard]] Ref insert(Transaction& txn, void* root_word, Ref entry, Counting counting = Counting::kOff);
 
 // Unlinks the entry with this key and returns it, or null. Never fails for lack of memory: what cannot be made smaller
 // stays as it is.
@@ -30,6 +30,9 @@ namespace kv {
 
 // Bounds of what one insertion or erasure journals, allocator included: see kClassDepth (index/paths.hpp).
 inline constexpr std::size_t kInsertJournal = 256;
+
+// The longest key of a counted index: with a count to change in each node on the way, this bounds the journal, too.
+inline constexpr std::size_t kMaxCountedKeyBytes = 1024;
 
 // The key of an entry, in shared memory: for the holder of the part lock.
 [[nodiscard]] inline ByteView key_of(const Part& part, Ref entry) noexcept {

@@ -10,14 +10,15 @@ namespace {
 constexpr std::array<unsigned, 5> kArraySteps = {2, 4, 6, 10, kMaxArrayCapacity};
 constexpr std::array<unsigned, 4> kBitmapSteps = {24, 32, 48, kMaxBitmapCapacity};
 
-constexpr NodeShape array_shape(unsigned capacity) noexcept {
-  return {NodeForm::kArray, static_cast<std::uint8_t>(capacity), static_cast<std::uint16_t>(capacity)};
+constexpr NodeShape array_shape(unsigned capacity, bool counted) noexcept {
+  return {NodeForm::kArray, static_cast<std::uint8_t>(capacity), static_cast<std::uint16_t>(capacity), counted};
 }
 
 // The capacity that fills the block which `capacity` references need.
-unsigned filled_capacity(unsigned capacity, std::size_t prefix_bytes) noexcept {
-  const std::size_t block = (node_bytes(array_shape(capacity), prefix_bytes) + kGranule - 1) / kGranule * kGranule;
-  while (capacity < kMaxArrayCapacity && node_bytes(array_shape(capacity + 1), prefix_bytes) <= block) ++capacity;
+unsigned filled_capacity(unsigned capacity, std::size_t prefix_bytes, bool counted) noexcept {
+  const auto bytes = [&](unsigned slots) { return node_bytes(array_shape(slots, counted), prefix_bytes); };
+  const std::size_t block = (bytes(capacity) + kGranule - 1) / kGranule * kGranule;
+  while (capacity < kMaxArrayCapacity && bytes(capacity + 1) <= block) ++capacity;
   return capacity;
 }
 
@@ -69,35 +70,41 @@ ByteClasses classes_of(ByteView bytes) noexcept {
   return classes;
 }
 
-std::uint8_t fitting_kind(std::size_t slots, std::size_t prefix_bytes) noexcept {
+std::uint8_t fitting_kind(std::size_t slots, std::size_t prefix_bytes, Counting counting) noexcept {
+  const bool counted = counting == Counting::kOn;
+  const unsigned flag = counted ? kCountedFlag : 0;
   if (slots <= kMaxArrayCapacity) {
     const unsigned step = *std::lower_bound(kArraySteps.begin(), kArraySteps.end(), slots);
-    return static_cast<std::uint8_t>(kArrayKind + filled_capacity(step, prefix_bytes));
+    return static_cast<std::uint8_t>(flag + kArrayKind + filled_capacity(step, prefix_bytes, counted));
   }
-  if (slots > kMaxBitmapCapacity) return kFullKind;
-  return static_cast<std::uint8_t>(kBitmapKind +
-                                   *std::lower_bound(kBitmapSteps.begin(), kBitmapSteps.end(), slots) / 8);
+  if (slots > kMaxBitmapCapacity) return static_cast<std::uint8_t>(flag + kFullKind);
+  const unsigned step = *std::lower_bound(kBitmapSteps.begin(), kBitmapSteps.end(), slots);
+  return static_cast<std::uint8_t>(flag + kBitmapKind + step / 8);
 }
 
 std::uint8_t shrunk_kind(std::uint8_t kind, std::size_t slots, std::size_t prefix_bytes) noexcept {
-  return fitting_kind(slots + slack_of(kNodeShapes[kind].form), prefix_bytes);
+  const NodeShape shape = kNodeShapes[kind];
+  return fitting_kind(slots + slack_of(shape.form), prefix_bytes, Counting{shape.counted});
 }
 
 bool oversized(std::uint8_t kind, std::size_t slots, std::size_t prefix_bytes) noexcept {
   const NodeShape shape = kNodeShapes[kind];
   const std::size_t wanted = slots + slack_of(shape.form);
-  return wanted < shape.capacity &&
-         node_bytes(kNodeShapes[fitting_kind(wanted, prefix_bytes)], prefix_bytes) < node_bytes(shape, prefix_bytes);
+  if (wanted >= shape.capacity) return false;
+  const NodeShape smaller = kNodeShapes[fitting_kind(wanted, prefix_bytes, Counting{shape.counted})];
+  return node_bytes(smaller, prefix_bytes) < node_bytes(shape, prefix_bytes);
 }
 
 void ChildList::read(const NodeView& node) noexcept {
   count = 0;
+  counted = node.counted();
   if (node.shape().form == NodeForm::kArray) {
     count = node.children();
     for (unsigned i = 0; i < count; ++i) {
       edges[i] = load8(node.edges() + i);
       refs[i] = load32(node.slot(i));
     }
+    for (unsigned i = 0; counted && i < count; ++i) counts[i] = node.count(i);
     return;
   }
   const bool full = node.shape().form == NodeForm::kFull;
@@ -106,23 +113,30 @@ void ChildList::read(const NodeView& node) noexcept {
     for (std::uint64_t bits = node.bitmap(word); bits != 0 && count < children; bits &= bits - 1) {
       const unsigned edge = word * 64 + static_cast<unsigned>(std::countr_zero(bits));
       edges[count] = static_cast<std::uint8_t>(edge);
-      refs[count] = load32(node.slot(full ? edge : count));
+      const unsigned slot = full ? edge : count;
+      refs[count] = load32(node.slot(slot));
+      if (counted) counts[count] = node.count(slot);
       ++count;
     }
   }
 }
 
-void ChildList::insert(unsigned place, std::uint8_t edge, Ref ref) noexcept {
+void ChildList::insert(unsigned place, std::uint8_t edge, Ref ref, std::uint32_t entries) noexcept {
   std::copy_backward(edges.begin() + place, edges.begin() + count, edges.begin() + count + 1);
   std::copy_backward(refs.begin() + place, refs.begin() + count, refs.begin() + count + 1);
   edges[place] = edge;
   refs[place] = ref;
+  if (counted) {
+    std::copy_backward(counts.begin() + place, counts.begin() + count, counts.begin() + count + 1);
+    counts[place] = entries;
+  }
   ++count;
 }
 
 void ChildList::erase(unsigned place) noexcept {
   std::copy(edges.begin() + place + 1, edges.begin() + count, edges.begin() + place);
   std::copy(refs.begin() + place + 1, refs.begin() + count, refs.begin() + place);
+  if (counted) std::copy(counts.begin() + place + 1, counts.begin() + count, counts.begin() + place);
   --count;
 }
 

@@ -13,7 +13,7 @@
 // whole, so that a walk knows every path without visiting a leaf). One edge byte leads to each child. A key that ends
 // at the node, after the prefix, is its *terminal*.
 //
-//   byte 0      kind: form and capacity (0x80 set: has a terminal)
+//   byte 0      kind: form and capacity (0x80 set: has a terminal; 0x40 set: counted)
 //   byte 1      children - 1
 //   bytes 2-3   prefix length
 //   bytes 4-7   classes of the bytes that occur below, see below
@@ -22,6 +22,11 @@
 //               padding to 4
 //               capacity references: to the children in edge order (array, bitmap) or at the place of the edge byte
 //               (full); the last one is the terminal, if there is one
+//               in a counted node: capacity numbers of 4 bytes, how many entries each of these references leads to
+//               (the terminal's is not used; those at unused places of the full form are 0)
+//
+// Either all nodes of an index are counted, or none: the counts are what rank and select go by (index/ranks.hpp), and
+// an index that needs neither has neither their bytes nor their upkeep.
 //
 // Departures from the paper, measured on keys with decimal fields: arrays come in steps finer than 4 and 16 and fill
 // the block they are given; a bitmap with packed references replaces the 256-byte table of Node48 (136 to 296 bytes
@@ -53,30 +58,37 @@ struct NodeShape {
   NodeForm form = NodeForm::kNone;
   std::uint8_t edge_bytes = 0;
   std::uint16_t capacity = 0;  // references, including a terminal
+  bool counted = false;
 };
+
+// Whether the nodes of an index count what is below them.
+enum class Counting : bool { kOff, kOn };
 
 inline constexpr std::size_t kNodeHeaderBytes = 8;
 inline constexpr std::uint8_t kTerminalFlag = 0x80;
+inline constexpr std::uint8_t kCountedFlag = 0x40;
 inline constexpr unsigned kMaxArrayCapacity = 16;
 inline constexpr unsigned kMaxBitmapCapacity = 64;
 inline constexpr unsigned kFullCapacity = 257;
 
-// Kinds (without the flag): 0x10 + capacity of an array; 0x30 + capacity / 8 of a bitmap; 0x40 full.
+// Kinds (without the flags): 0x10 + capacity of an array; 0x30 + capacity / 8 of a bitmap; 0x28 full.
 inline constexpr std::uint8_t kArrayKind = 0x10;
 inline constexpr std::uint8_t kBitmapKind = 0x30;
-inline constexpr std::uint8_t kFullKind = 0x40;
+inline constexpr std::uint8_t kFullKind = 0x28;
 
 inline constexpr auto kNodeShapes = [] {
   std::array<NodeShape, 256> shapes{};
-  for (unsigned flag = 0; flag <= kTerminalFlag; flag += kTerminalFlag) {
+  for (const unsigned flags : {0U, 0x40U, 0x80U, 0xc0U}) {
+    const bool counted = (flags & kCountedFlag) != 0;
     for (unsigned capacity = 2; capacity <= kMaxArrayCapacity; ++capacity) {
-      shapes[flag + kArrayKind + capacity] = {NodeForm::kArray, static_cast<std::uint8_t>(capacity),
-                                              static_cast<std::uint16_t>(capacity)};
+      shapes[flags + kArrayKind + capacity] = {NodeForm::kArray, static_cast<std::uint8_t>(capacity),
+                                               static_cast<std::uint16_t>(capacity), counted};
     }
     for (const unsigned capacity : {24U, 32U, 48U, kMaxBitmapCapacity}) {
-      shapes[flag + kBitmapKind + capacity / 8] = {NodeForm::kBitmap, 32, static_cast<std::uint16_t>(capacity)};
+      shapes[flags + kBitmapKind + capacity / 8] = {NodeForm::kBitmap, 32, static_cast<std::uint16_t>(capacity),
+                                                    counted};
     }
-    shapes[flag + kFullKind] = {NodeForm::kFull, 32, kFullCapacity};
+    shapes[flags + kFullKind] = {NodeForm::kFull, 32, kFullCapacity, counted};
   }
   return shapes;
 }();
@@ -85,11 +97,12 @@ inline constexpr auto kNodeShapes = [] {
   return (kNodeHeaderBytes + shape.edge_bytes + prefix_bytes + 3) / 4 * 4;
 }
 [[nodiscard]] constexpr std::size_t node_bytes(NodeShape shape, std::size_t prefix_bytes) noexcept {
-  return refs_offset(shape, prefix_bytes) + std::size_t{shape.capacity} * sizeof(Ref);
+  return refs_offset(shape, prefix_bytes) + std::size_t{shape.capacity} * sizeof(Ref) * (shape.counted ? 2 : 1);
 }
 
 // The kind of the smallest node that has room for `slots` references (children and terminal).
-[[nodiscard]] std::uint8_t fitting_kind(std::size_t slots, std::size_t prefix_bytes) noexcept;
+[[nodiscard]] std::uint8_t fitting_kind(std::size_t slots, std::size_t prefix_bytes,
+                                        Counting counting = Counting::kOff) noexcept;
 
 // Whether a node of this kind, holding `slots` references, should give way to a smaller one. Between this bound and
 // the capacity it stays as it is, so that alternating insertions and erasures rebuild nothing.
@@ -158,6 +171,15 @@ class NodeView {
   [[nodiscard]] std::byte* prefix() const noexcept { return edges() + shape_.edge_bytes; }
   [[nodiscard]] std::byte* slot(unsigned index) const noexcept { return refs_ + std::size_t{index} * sizeof(Ref); }
   [[nodiscard]] std::byte* terminal_slot() const noexcept { return slot(shape_.capacity - 1U); }
+  [[nodiscard]] bool counted() const noexcept { return shape_.counted; }
+  // How many entries the reference in slot(index) leads to; of a counted node only.
+  [[nodiscard]] std::byte* count_slot(unsigned index) const noexcept { return slot(shape_.capacity + index); }
+  [[nodiscard]] std::uint32_t count(unsigned index) const noexcept { return load32(count_slot(index)); }
+  // How many of the slots, in edge order, hold or stand for children with an edge below `edge` (256: all).
+  [[nodiscard]] unsigned slots_before(unsigned edge) const noexcept {
+    if (shape_.form == NodeForm::kFull) return edge;
+    return edge > 0xff ? children() : rank(static_cast<std::uint8_t>(edge));
+  }
   [[nodiscard]] Ref terminal() const noexcept { return has_terminal() ? load32(terminal_slot()) : kNullRef; }
 
   // Whether `bytes` begins with the prefix.
@@ -215,11 +237,13 @@ class NodeView {
 // All children of a node in edge order, in private memory.
 struct ChildList {
   unsigned count = 0;
+  bool counted = false;  // whether `counts` means anything
   std::array<std::uint8_t, 256> edges;
   std::array<Ref, 256> refs;
+  std::array<std::uint32_t, 256> counts;
 
   void read(const NodeView& node) noexcept;
-  void insert(unsigned place, std::uint8_t edge, Ref ref) noexcept;
+  void insert(unsigned place, std::uint8_t edge, Ref ref, std::uint32_t entries = 0) noexcept;
   void erase(unsigned place) noexcept;
 };
 

@@ -19,6 +19,7 @@ void write_tail(Transaction& txn, const NodeView& node, const ChildList& childre
   const unsigned count = children.count - first;
   if (node.shape().form == NodeForm::kArray) txn.write(node.edges() + first, children.edges.data() + first, count);
   txn.write(node.slot(first), children.refs.data() + first, count * sizeof(Ref));
+  if (node.counted()) txn.write(node.count_slot(first), children.counts.data() + first, count * sizeof(std::uint32_t));
 }
 
 std::array<std::uint64_t, 4> bitmap_of(const ChildList& children, unsigned count) noexcept {
@@ -38,14 +39,16 @@ void fill_edges(std::byte* node, NodeShape shape, const ChildList& children) {
   copy_in(node + kNodeHeaderBytes, bitmap.data(), sizeof bitmap);
 }
 
-void fill_refs(std::byte* refs, NodeShape shape, const ChildList& children) {
+// References or counts: one number for each child.
+void fill_numbers(std::byte* to, NodeShape shape, const ChildList& children,
+                  const std::array<std::uint32_t, 256>& numbers) {
   if (shape.form != NodeForm::kFull) {
-    copy_in(refs, children.refs.data(), children.count * sizeof(Ref));
+    copy_in(to, numbers.data(), children.count * sizeof numbers[0]);
     return;
   }
-  std::array<Ref, 256> by_edge{};
-  for (unsigned i = 0; i < children.count; ++i) by_edge[children.edges[i]] = children.refs[i];
-  copy_in(refs, by_edge.data(), sizeof by_edge);
+  std::array<std::uint32_t, 256> by_edge{};
+  for (unsigned i = 0; i < children.count; ++i) by_edge[children.edges[i]] = numbers[i];
+  copy_in(to, by_edge.data(), sizeof by_edge);
 }
 
 }  // namespace
@@ -69,7 +72,8 @@ Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, 
   copy_in(to, prefix.tail.data(), prefix.tail.size());
 
   std::byte* const refs = node + refs_offset(shape, prefix.size());
-  fill_refs(refs, shape, children);
+  fill_numbers(refs, shape, children, children.refs);
+  if (shape.counted) fill_numbers(refs + shape.capacity * sizeof(Ref), shape, children, children.counts);
   if (terminal != kNullRef) store_relaxed<Ref>(refs + (shape.capacity - 1U) * sizeof(Ref), terminal);
   return ref;
 }

@@ -5,6 +5,7 @@
 
 #include "index/key_index.hpp"
 #include "index/node.hpp"
+#include "index/ranks.hpp"
 
 namespace kv {
 namespace {
@@ -16,7 +17,7 @@ class IndexVerifier {
       : part_(part), node_(node), entry_(entry), violations_(violations), shape_(shape) {}
 
   void run(Ref root) {
-    if (root != kNullRef) pending_.push_back({root, 0, -1});
+    if (root != kNullRef) pending_.push_back({root, 0, -1, kRoot});
     while (!pending_.empty()) {
       const Pending next = pending_.back();
       pending_.pop_back();
@@ -30,7 +31,10 @@ class IndexVerifier {
     Ref ref;
     std::size_t depth;
     int edge;
+    std::int64_t entries;  // that the parent counts below, or:
   };
+  static constexpr std::int64_t kRoot = -1;       // there is no parent
+  static constexpr std::int64_t kUncounted = -2;  // it does not count
   // A node on the path to what is visited, to check its classes against the keys below.
   struct Ancestor {
     Ref ref;
@@ -51,8 +55,11 @@ class IndexVerifier {
     const std::uint64_t header = load64(part_.at(next.ref, kNodeHeaderBytes));
     if (static_cast<std::uint8_t>(header) == kEntryKind) {
       visit_entry(next.ref, EntryHeader::decode(header));
+      if (shape_ != IndexShape::kDismantled && next.entries >= 0 && next.entries != 1) {
+        complain("an entry is counted as " + std::to_string(next.entries), next.ref);
+      }
     } else {
-      visit_node(next.ref, header);
+      visit_node(next.ref, header, next.entries);
     }
   }
 
@@ -77,7 +84,7 @@ class IndexVerifier {
     }
   }
 
-  void visit_node(Ref ref, std::uint64_t header) {
+  void visit_node(Ref ref, std::uint64_t header, std::int64_t counted_entries) {
     node_(ref);
     const NodeView node(part_, ref, header);
     if (!node) return complain("is neither an entry nor a node", ref);
@@ -87,12 +94,16 @@ class IndexVerifier {
     children.read(node);
     if (!edges_are_sound(node, children)) return complain("edges, children and count do not agree", ref);
     if (shape_ == IndexShape::kCompact) check_compact(ref, node);
+    if (shape_ != IndexShape::kDismantled) check_counts(ref, node, counted_entries);
 
     const bool maintained =
         (ancestors_.empty() || ancestors_.back().maintained) && (node.classes() & kUnknownBelow) == 0;
     ancestors_.push_back({ref, path_.size(), node.classes(), maintained});
     if (node.has_terminal()) visit_terminal(ref, node.terminal());
-    for (unsigned i = children.count; i-- > 0;) pending_.push_back({children.refs[i], path_.size(), children.edges[i]});
+    for (unsigned i = children.count; i-- > 0;) {
+      const std::int64_t entries = node.counted() ? std::int64_t{children.counts[i]} : kUncounted;
+      pending_.push_back({children.refs[i], path_.size(), children.edges[i], entries});
+    }
   }
 
   void visit_terminal(Ref ref, Ref terminal) {
@@ -117,6 +128,16 @@ class IndexVerifier {
     unsigned refs = 0;
     for (unsigned edge = 0; edge < 256; ++edge) refs += load32(node.slot(edge)) != kNullRef ? 1 : 0;
     return refs == children.count;
+  }
+
+  // With the entries themselves counted as 1, this makes every count right by induction.
+  void check_counts(Ref ref, const NodeView& node, std::int64_t entries) {
+    if (entries != kRoot && node.counted() != (entries != kUncounted)) {
+      return complain("counted nodes and others are mixed", ref);
+    }
+    if (entries >= 0 && entries_below(node) != static_cast<std::uint64_t>(entries)) {
+      complain("holds " + std::to_string(entries_below(node)) + " entries, counted as " + std::to_string(entries), ref);
+    }
   }
 
   void check_compact(Ref ref, const NodeView& node) {

@@ -79,7 +79,17 @@ void add_pinned_bytes(const Part& part, std::map<std::uint32_t, std::uint64_t>& 
 }
 
 [[nodiscard]] std::string kind_name(CollectionKind kind) {
-  return kind == CollectionKind::kHash ? "a Hash" : "a Hash with a schema";
+  switch (kind) {
+    case CollectionKind::kHash:
+      return "a Hash";
+    case CollectionKind::kRecordHash:
+      return "a Hash with a schema";
+    case CollectionKind::kMap:
+      return "a Map";
+    case CollectionKind::kSet:
+      return "a Set";
+  }
+  return "of an unknown kind";
 }
 
 struct ProcessStore {
@@ -183,9 +193,19 @@ RecordHash Store::records(const std::string& name, const Schema& schema) {
   if (record.kind != CollectionKind::kRecordHash || record.schema != encoded) {
     throw Error(ErrorCode::kTypeMismatch,
                 "the collection '" + name + "' is " + kind_name(record.kind) +
-                    (record.kind == CollectionKind::kHash ? "" : " other than the one given"));
+                    (record.kind == CollectionKind::kRecordHash ? " other than the one given" : ""));
   }
   return RecordHash(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
+}
+
+Ordered Store::ordered(const std::string& name, CollectionKind kind, KeyType type) {
+  const CatalogRecord record = impl().catalog.open(name, kind, {});
+  if (record.kind != kind) {
+    throw Error(ErrorCode::kTypeMismatch, "the collection '" + name + "' is " + kind_name(record.kind));
+  }
+  Ordered opened(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
+  if (type != KeyType::kUnknown) opened.fix_key_type(type);
+  return opened;
 }
 
 std::optional<RecordHash> Store::find_records(const std::string& name) {

@@ -13,6 +13,7 @@
 #include "collections/slabs.hpp"
 #include "index/key_hash.hpp"
 #include "index/lookaside.hpp"
+#include "index/ranks.hpp"
 #include "index/verify.hpp"
 #include "memory/allocator.hpp"
 #include "memory/pins.hpp"
@@ -69,6 +70,7 @@ class PartVerifier {
     }
     verify_lookaside(root, entries);
     verify_due_index(block, root, entries);
+    verify_counting(block, root);
     verify_slabs(root, records);
     verify_categories(root);
   }
@@ -93,8 +95,22 @@ class PartVerifier {
   }
 
   void verify_home(Ref entry, const CollectionRoot& root) {
-    if (root.record_bytes == 0 && part_of_hash(hash_of(entry), arena_.part_count()) != part_.index()) {
+    if (root.record_bytes == 0 && !root.counted() &&
+        part_of_hash(hash_of(entry), arena_.part_count()) != part_.index()) {
       complain("a key lies in the wrong part", entry);
+    }
+  }
+
+  void verify_counting(Ref block, const CollectionRoot& root) {
+    const NodeView top = root.index == kNullRef ? NodeView() : NodeView(part_, root.index);
+    if (top && top.counted() != root.counted()) complain("an index is counted or not against its collection", block);
+    if (!root.counted()) return;
+    for (std::uint64_t place : {std::uint64_t{0}, root.entries - 1}) {
+      if (root.entries == 0) break;
+      const Ref entry = select(part_, root.index, place);
+      if (entry == kNullRef || static_cast<std::uint32_t>(key_type_of(entry_key(part_, entry))) != root.key_type) {
+        complain("a key is of another type than its collection", block);
+      }
     }
   }
 
