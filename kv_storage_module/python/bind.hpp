@@ -39,7 +39,7 @@ enum class ErrorClass {
 // exists, so that interpreters share nothing but the store.
 struct ModuleState {
   Ref errors[static_cast<std::size_t>(ErrorClass::kCount)];
-  Ref collection_type, hash_type, record_hash_type, storage_type;
+  Ref collection_type, hash_type, record_hash_type, storage_type, map_type, set_type;
   Ref matches_type, keys_view_type, values_view_type, items_view_type, iterator_type;
   Ref view_type, key_type, record_type, edit_type;
   Ref missing;  // the MISSING singleton
@@ -60,8 +60,8 @@ struct ModuleState {
          {&collection_type,  &hash_type,       &record_hash_type, &storage_type,  &matches_type, &keys_view_type,
           &values_view_type, &items_view_type, &iterator_type,    &view_type,     &key_type,     &record_type,
           &edit_type,        &missing,         &date_type,        &datetime_type, &time_type,    &timedelta_type,
-          &timezone_type,    &zoneinfo_type,   &decimal_type,     &uuid_type,     &ndarray_type, &frombuffer,
-          &last_key,         &last_dtype,      &dtypes,           &record_classes}) {
+          &map_type,         &set_type,        &timezone_type,    &zoneinfo_type, &decimal_type, &uuid_type,
+          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,    &dtypes,       &record_classes}) {
       if (int stop = visit(*ref)) return stop;
     }
     return 0;
@@ -127,10 +127,10 @@ struct StoreHandle {
 
 class RecordCodec;  // record_codec.hpp
 
-// Layout of Hash, RecordHash and Storage (which is the root Hash).
+// Layout of Hash, RecordHash, Storage (which is the root Hash), Map and Set.
 struct Collection {
   std::shared_ptr<StoreHandle> handle;
-  std::variant<Hash, RecordHash> core;
+  std::variant<Hash, RecordHash, Ordered> core;
   std::shared_ptr<RecordCodec> codec;  // of a RecordHash
 };
 
@@ -142,10 +142,13 @@ struct Collection {
   }
   return collection;
 }
-// Throws Error{kTypeMismatch} for a RecordHash, which inherits from Hash in Python.
+// Of a Map, the Hash that it is at bottom. Throws Error{kTypeMismatch} for a RecordHash, which inherits from Hash in
+// Python.
 [[nodiscard]] inline Hash& open_hash(PyObject* self) {
-  if (auto* hash = std::get_if<Hash>(&open_collection(self).core)) [[likely]]
+  auto& core = open_collection(self).core;
+  if (auto* hash = std::get_if<Hash>(&core)) [[likely]]
     return *hash;
+  if (auto* ordered = std::get_if<Ordered>(&core)) return *ordered;
   throw Error(ErrorCode::kTypeMismatch,
               "a collection with a schema has records, not single values: use get() and set_fields()");
 }
@@ -153,11 +156,19 @@ struct Collection {
   return std::get<RecordHash>(open_collection(self).core);
 }
 
+// Whether the keys of a collection are typed: of a Map or Set.
+[[nodiscard]] inline bool is_ordered(PyObject* collection) noexcept {
+  return std::holds_alternative<Ordered>(fields<Collection>(collection).core);
+}
+[[nodiscard]] inline Ordered& open_ordered(PyObject* self) { return std::get<Ordered>(open_collection(self).core); }
+
+[[nodiscard]] Ref make_ordered(ModuleState& state, std::shared_ptr<StoreHandle> handle, CollectionKind kind,
+                               Ordered ordered);
 [[nodiscard]] Ref make_storage(ModuleState& state, std::shared_ptr<StoreHandle> handle);
 [[nodiscard]] Ref make_hash(ModuleState& state, std::shared_ptr<StoreHandle> handle, Hash hash);
 [[nodiscard]] Ref make_records(ModuleState& state, std::shared_ptr<StoreHandle> handle, RecordHash records);
 
-// Calls `call` with the kv::Hash or kv::RecordHash behind `self`.
+// Calls `call` with the kv::Hash, kv::RecordHash or kv::Ordered behind `self`.
 template <class Call>
 decltype(auto) with_core(PyObject* self, Call&& call) {
   return std::visit(std::forward<Call>(call), open_collection(self).core);
@@ -192,6 +203,8 @@ void bind_errors(PyObject* module, ModuleState& state);
 void bind_collection(PyObject* module, ModuleState& state);  // each before those derived from it
 void bind_hash(PyObject* module, ModuleState& state);
 void bind_records(PyObject* module, ModuleState& state);
+void bind_map(PyObject* module, ModuleState& state);
+void bind_set(PyObject* module, ModuleState& state);
 void bind_store(PyObject* module, ModuleState& state);
 void bind_matches(PyObject* module, ModuleState& state);
 void bind_iterator(PyObject* module, ModuleState& state);

@@ -19,7 +19,7 @@ PyObject* enter(PyObject* self, PyObject*) {
   ModuleState& state = state_of(self);
   Edit& edit = fields<Edit>(self);
   KeyBytes key;
-  if (!key.assign(state, edit.key.get())) return nullptr;
+  if (!key.assign_in(edit.hash.get(), edit.key.get())) return nullptr;
   Ref value = read_value(edit.hash.get(), key.view());
   if (!value) {
     set_missing_key(state, edit.key.get());
@@ -40,7 +40,7 @@ PyObject* enter(PyObject* self, PyObject*) {
 void publish(Edit& edit, PyObject* array) {
   ModuleState& state = state_of(edit.hash.get());
   KeyBytes key;
-  if (!key.assign(state, edit.key.get())) throw PythonError{};
+  if (!key.assign_in(edit.hash.get(), edit.key.get())) throw PythonError{};
   Hash& hash = open_hash(edit.hash.get());
   Scratch scratch;
   const Value value = encode_value(state, array, scratch);

@@ -39,24 +39,23 @@ std::uint64_t ttl_seconds(ModuleState& state, PyObject* object) {
 PyObject* hash_expire(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   PyObject* given[2];
   if (!kExpire.parse(args, count, keywords, given)) return nullptr;
-  ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
-  const std::uint64_t ttl_ms = ttl_seconds(state, given[1]);
+  if (!key.assign_in(self, given[0])) return nullptr;
+  const std::uint64_t ttl_ms = ttl_seconds(state_of(self), given[1]);
   return PyBool_FromLong(
       with_core(self, [&](auto& core) { return in_core([&] { return core.expire(key.view(), ttl_ms); }); }));
 }
 
 PyObject* hash_persist(PyObject* self, PyObject* key_object) {
   KeyBytes key;
-  if (!key.assign(state_of(self), key_object)) return nullptr;
+  if (!key.assign_in(self, key_object)) return nullptr;
   return PyBool_FromLong(
       with_core(self, [&](auto& core) { return in_core([&] { return core.persist(key.view()); }); }));
 }
 
 PyObject* hash_ttl(PyObject* self, PyObject* key_object) {
   KeyBytes key;
-  if (!key.assign(state_of(self), key_object)) return nullptr;
+  if (!key.assign_in(self, key_object)) return nullptr;
   const std::optional<TimeToLive> left =
       with_core(self, [&](auto& core) { return in_core([&] { return core.time_to_live(key.view()); }); });
   if (!left) {

@@ -22,22 +22,26 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   if (!kGet.parse(args, count, keywords, given)) return nullptr;
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   const Hash& hash = open_hash(self);
   ValueBuffer buffer;
   if (in_core([&] { return hash.get(key.view(), buffer); })) return decode_read(state, buffer);
   return Py_NewRef(given[1] == nullptr ? Py_None : given[1]);
 }
 
-PyObject* subscript(PyObject* self, PyObject* key_object) {
+}  // namespace
+
+PyObject* hash_subscript(PyObject* self, PyObject* key_object) {
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, key_object)) return nullptr;
+  if (!key.assign_in(self, key_object)) return nullptr;
   const Hash& hash = open_hash(self);
   ValueBuffer buffer;
   if (in_core([&] { return hash.get(key.view(), buffer); })) return decode_read(state, buffer);
   return missing_key(state, key_object);
 }
+
+namespace {
 
 void put_value(PyObject* self, ByteView key, PyObject* object, std::uint64_t ttl_ms = kNoTtl) {
   Hash& hash = open_hash(self);
@@ -52,14 +56,16 @@ PyObject* put(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   PyObject* given[3];
   if (!kPut.parse(args, count, keywords, given)) return nullptr;
   KeyBytes key;
-  if (!key.assign(state_of(self), given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   put_value(self, key.view(), given[1], ttl_argument(state_of(self), given[2]));
   Py_RETURN_NONE;
 }
 
-int assign_subscript(PyObject* self, PyObject* key_object, PyObject* value) {
+}  // namespace
+
+int hash_assign_subscript(PyObject* self, PyObject* key_object, PyObject* value) {
   KeyBytes key;
-  if (!key.assign(state_of(self), key_object)) return -1;
+  if (!key.assign_in(self, key_object)) return -1;
   if (value != nullptr) {
     put_value(self, key.view(), value);
     return 0;
@@ -70,10 +76,12 @@ int assign_subscript(PyObject* self, PyObject* key_object, PyObject* value) {
   return -1;
 }
 
+namespace {
+
 PyObject* view(PyObject* self, PyObject* key_object) {
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, key_object)) return nullptr;
+  if (!key.assign_in(self, key_object)) return nullptr;
   const Hash& hash = open_hash(self);
   ValueType type{};
   Pin pin = in_core([&] { return hash.pin(key.view(), type); });
@@ -91,7 +99,7 @@ PyObject* pop(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   if (!kPop.parse(args, count, keywords, given)) return nullptr;
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   Hash& hash = open_hash(self);
   ValueBuffer buffer;
   if (in_core([&] { return hash.take(key.view(), buffer); })) return decode_read(state, buffer);
@@ -118,7 +126,7 @@ PyObject* set_default(PyObject* self, PyObject* const* args, Py_ssize_t count, P
   ModuleState& state = state_of(self);
   PyObject* fallback = given[1] == nullptr ? Py_None : given[1];
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   Hash& hash = open_hash(self);
   Scratch scratch;
   const Value value = encode_value(state, fallback, scratch);
@@ -134,7 +142,7 @@ PyObject* increment(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
   if (!kIncr.parse(args, count, keywords, given)) return nullptr;
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   int overflow = 0;
   const long long by = given[1] == nullptr ? 1 : PyLong_AsLongLongAndOverflow(given[1], &overflow);
   if (by == -1 && PyErr_Occurred() != nullptr) return nullptr;
@@ -155,7 +163,7 @@ PyObject* compare_and_set(PyObject* self, PyObject* const* args, Py_ssize_t coun
   if (!kCompareAndSet.parse(args, count, keywords, given)) return nullptr;
   ModuleState& state = state_of(self);
   KeyBytes key;
-  if (!key.assign(state, given[0])) return nullptr;
+  if (!key.assign_in(self, given[0])) return nullptr;
   Hash& hash = open_hash(self);
   Scratch scratch;
   const std::optional<Value> expected = encode_or_missing(state, given[1], scratch);
@@ -272,8 +280,8 @@ PyType_Slot slots[] = {
                                   "A MutableMapping that lives outside the interpreter: made by Storage.hash(name).\n"
                                   "Storing copies; what get() returns is independent of the store.")},
     {Py_tp_methods, methods},
-    {Py_mp_subscript, slot<subscript>()},
-    {Py_mp_ass_subscript, slot<assign_subscript>()},
+    {Py_mp_subscript, slot<hash_subscript>()},
+    {Py_mp_ass_subscript, slot<hash_assign_subscript>()},
     {0, nullptr},
 };
 PyType_Spec spec = {"kv_storage.Hash", sizeof(Instance<Collection>), 0,
@@ -281,6 +289,10 @@ PyType_Spec spec = {"kv_storage.Hash", sizeof(Instance<Collection>), 0,
                     slots};
 
 }  // namespace
+
+std::span<const PyMethodDef> hash_methods() noexcept {
+  return std::span(methods).first(std::size(methods) - 1);  // without the end mark
+}
 
 Ref make_hash(ModuleState& state, std::shared_ptr<StoreHandle> handle, Hash hash) {
   return make_instance(state, state.hash_type.get(), Collection{std::move(handle), std::move(hash), nullptr});

@@ -16,9 +16,9 @@ class ManyKeys {
  public:
   explicit ManyKeys(std::size_t count) { views_.reserve(count); }
 
-  void add(ModuleState& state, PyObject* key) {
+  void add(PyObject* collection, PyObject* key) {
     KeyBytes bytes;
-    if (!bytes.assign(state, key)) throw PythonError{};
+    if (!bytes.assign_in(collection, key)) throw PythonError{};
     views_.push_back(bytes.view());
     if (Ref owner = bytes.take_owner()) owners_.push_back(std::move(owner));
   }
@@ -57,7 +57,7 @@ class HashBatches final : public PairBatches {
     try {
       for (std::size_t i = 0; i < keys.size(); ++i) {
         const Value value = encode_value(state, values[i].get(), scratch);
-        many.add(state, keys[i].get());
+        many.add(hash_, keys[i].get());
         encoded.push_back(value);
       }
     } catch (const PythonError&) {
@@ -95,7 +95,7 @@ void put_rows(PyObject* self, PyObject* keys, PyObject* array, std::uint64_t ttl
   std::vector<Value> values;
   values.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    many.add(state, PyTuple_GET_ITEM(key_items.get(), static_cast<Py_ssize_t>(i)));
+    many.add(self, PyTuple_GET_ITEM(key_items.get(), static_cast<Py_ssize_t>(i)));
     values.push_back(rows.row(i));
   }
   in_core_detached([&] { hash.put_many(many.views(), values, ttl_ms); });
@@ -167,7 +167,7 @@ PyObject* hash_get_many(PyObject* self, PyObject* const* args, Py_ssize_t count,
   Ref keys = key_tuple(state, given[0]);
   const Py_ssize_t size = PyTuple_GET_SIZE(keys.get());
   ManyKeys many(static_cast<std::size_t>(size));
-  for (Py_ssize_t i = 0; i < size; ++i) many.add(state, PyTuple_GET_ITEM(keys.get(), i));
+  for (Py_ssize_t i = 0; i < size; ++i) many.add(self, PyTuple_GET_ITEM(keys.get(), i));
   Ref list = checked(PyList_New(size));
   Found found{self, list.get(), many.views()};
   in_core([&] { hash.get_many(many.views(), &found, found_value, found_large); });

@@ -2,6 +2,7 @@
 
 #include "bind.hpp"
 #include "matches.hpp"
+#include "ordered_codec.hpp"
 #include "text.hpp"
 
 namespace kv::py {
@@ -50,10 +51,11 @@ Ref value_of(Iteration& iteration, const ScanPage::Item& item) {
 }
 
 Ref entry(Iteration& iteration, const ScanPage::Item& item) {
-  if (iteration.part == Part::kKeys) return key_object(iteration.page.key(item));
+  PyObject* collection = fields<Matches>(iteration.matches.get()).collection.get();
+  if (iteration.part == Part::kKeys) return collection_key(collection, iteration.page.key(item));
   Ref value = value_of(iteration, item);
   if (!value || iteration.part == Part::kValues) return value;
-  Ref key = key_object(iteration.page.key(item));
+  Ref key = collection_key(collection, iteration.page.key(item));
   Ref pair = checked(PyTuple_New(2));
   PyTuple_SET_ITEM(pair.get(), 0, key.release());
   PyTuple_SET_ITEM(pair.get(), 1, value.release());

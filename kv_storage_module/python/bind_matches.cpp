@@ -74,7 +74,7 @@ bool holds(const Matches& matches, ByteView key) {
 
 int contains(PyObject* self, PyObject* key) {
   KeyBytes bytes;
-  if (!bytes.assign(state_of(self), key)) return -1;
+  if (!bytes.assign_in(fields<Matches>(self).collection.get(), key)) return -1;
   return holds(fields<Matches>(self), bytes.view()) ? 1 : 0;
 }
 
@@ -82,7 +82,7 @@ int contains(PyObject* self, PyObject* key) {
 Ref lookup(PyObject* self, PyObject* key) {
   const Matches& matches = fields<Matches>(self);
   KeyBytes bytes;
-  if (!bytes.assign(state_of(self), key)) throw PythonError{};
+  if (!bytes.assign_in(fields<Matches>(self).collection.get(), key)) throw PythonError{};
   return holds(matches, bytes.view()) ? read_value(matches.collection.get(), bytes.view()) : Ref();
 }
 
@@ -94,6 +94,23 @@ std::uint64_t slice_bound(ModuleState& state, PyObject* bound, std::uint64_t non
   if (index < 0)
     fail(state, ErrorClass::kArgument, "matches are sliced from the front: for the last ten, m[::-1][:10]");
   return static_cast<std::uint64_t>(index);
+}
+
+// Of a Map or Set: positions become keys now, so that the slice is a range like any other.
+Matches slice_by_rank(PyObject* self, PyObject* slice) {
+  const Matches& matches = fields<Matches>(self);
+  Py_ssize_t start = 0, stop = 0, step = 0;
+  check(PySlice_Unpack(slice, &start, &stop, &step));
+  const Py_ssize_t size = length(self);
+  PySlice_AdjustIndices(size, &start, &stop, step);
+  stop = std::max(start, stop);
+  const Ordered& core = open_ordered(matches.collection.get());
+  Matches made = copy_of(matches);
+  const auto first = static_cast<std::uint64_t>(matches.reverse ? size - stop : start);
+  const auto last = static_cast<std::uint64_t>(matches.reverse ? size - start : stop);
+  made.range = in_core([&] { return core.slice(matches.range, first, last); });
+  made.description += "[:]";
+  return made;
 }
 
 Ref slice_of(PyObject* self, PyObject* slice) {
@@ -110,6 +127,9 @@ Ref slice_of(PyObject* self, PyObject* slice) {
   }
   if (step != 1)
     fail(state, ErrorClass::kArgument, "matches take m[i:j] and, before that, m[::-1]; use list(m) for other slices");
+  if (is_ordered(matches.collection.get()) && matches.range.glob == nullptr) {
+    return make(state, slice_by_rank(self, slice));
+  }
   const std::uint64_t start = slice_bound(state, parts.start, 0);
   const std::uint64_t stop = slice_bound(state, parts.stop, Matches::kNoLimit);
   const std::uint64_t left =
@@ -217,6 +237,34 @@ PyObject* view_represent(PyObject* self) {
   return PyUnicode_FromFormat("<%s of %R>", Py_TYPE(self)->tp_name, owner(self));
 }
 
+// By position, of a Map or Set only: one element, or a list of them.
+template <Part kPart>
+PyObject* view_subscript(PyObject* view, PyObject* place) {
+  PyObject* matches = owner(view);
+  ModuleState& state = state_of(view);
+  if (!is_ordered(fields<Matches>(matches).collection.get())) {
+    fail(state, ErrorClass::kKind, "the keys of a Hash have no positions: use list(), or a Map");
+  }
+  if (PySlice_Check(place)) {
+    const auto& parts = *reinterpret_cast<PySliceObject*>(place);
+    if (parts.step == Py_None) return PySequence_List(make_iterator(slice_of(matches, place).get(), kPart).get());
+    Ref all = checked(PySequence_List(make_iterator(matches, kPart).get()));
+    return PyObject_GetItem(all.get(), place);
+  }
+  Py_ssize_t index = PyNumber_AsSsize_t(place, PyExc_IndexError);
+  if (index == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  if (index < 0) index += length(matches);
+  Ref from = checked(PyLong_FromSsize_t(index)), to = checked(PyLong_FromSsize_t(index + 1));
+  Ref one = checked(PySlice_New(from.get(), to.get(), nullptr));
+  if (index >= 0) {
+    Ref iterator = make_iterator(slice_of(matches, one.get()).get(), kPart);
+    if (PyObject* element = PyIter_Next(iterator.get())) return element;
+    if (PyErr_Occurred() != nullptr) return nullptr;
+  }
+  PyErr_SetString(PyExc_IndexError, "there is no element at this position");
+  return nullptr;
+}
+
 template <Part kPart>
 PyMethodDef view_methods[] = {
     {"__reversed__", method<view_reversed<kPart>>(), METH_NOARGS,
@@ -230,7 +278,8 @@ PyType_Slot view_slots[] = {
     {Py_tp_methods, view_methods<kPart>},
     {Py_tp_repr, slot<view_represent>()},
     {Py_tp_iter, slot<view_iterate<kPart>>()},
-    {Py_sq_length, slot<view_length>()},
+    {Py_mp_length, slot<view_length>()},
+    {Py_mp_subscript, slot<view_subscript<kPart>>()},
     {kPart == Part::kValues ? 0 : Py_sq_contains, kPart == Part::kKeys ? slot<keys_contain>() : slot<items_contain>()},
     {0, nullptr},
 };
@@ -295,8 +344,8 @@ void bind_matches(PyObject* module, ModuleState& state) {
   state.keys_view_type = make_view_type<Part::kKeys>(module, "kv_storage.KeysView");
   state.values_view_type = make_view_type<Part::kValues>(module, "kv_storage.ValuesView");
   state.items_view_type = make_view_type<Part::kItems>(module, "kv_storage.ItemsView");
-  adopt_set_operations(state.keys_view_type.get(), "KeysView");
-  adopt_set_operations(state.items_view_type.get(), "ItemsView");
+  adopt_set_operations(state.keys_view_type.get(), "KeysView", "KeysView");
+  adopt_set_operations(state.items_view_type.get(), "ItemsView", "ItemsView");
   register_abc(state.values_view_type.get(), "ValuesView");
 }
 

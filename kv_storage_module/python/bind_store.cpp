@@ -3,6 +3,7 @@
 #include "args.hpp"
 #include "bind.hpp"
 #include "csv_methods.hpp"
+#include "ordered_codec.hpp"
 #include "schema_argument.hpp"
 #include "text.hpp"
 
@@ -78,6 +79,32 @@ PyObject* open_hash_named(PyObject* self, const std::string& name) {
   return make_hash(state, handle, in_core([&] { return store.hash(name); })).release();
 }
 
+PyObject* open_ordered_named(PyObject* self, const std::string& name, CollectionKind kind, KeyType type) {
+  const auto& handle = open_collection(self).handle;
+  Ordered opened = in_core([&] { return handle->store->ordered(name, kind, type); });
+  return make_ordered(state_of(self), handle, kind, std::move(opened)).release();
+}
+
+template <CollectionKind kKind>
+PyObject* open_ordered_collection(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  constexpr Signature<2> kSignature = {kKind == CollectionKind::kMap ? "map" : "set", {"", "key"}, 1, 1};
+  PyObject* given[2];
+  if (!kSignature.parse(args, count, keywords, given)) return nullptr;
+  ModuleState& state = state_of(self);
+  const std::string name = name_string(state, given[0], "the name of a collection");
+  return open_ordered_named(self, name, kKind, key_type_argument(state, given[1]));
+}
+
+// Whatever kind it has by now: for handles that come out of a pickle.
+PyObject* open_named(PyObject* self, const std::string& name) {
+  Store& store = open_store(self);
+  const auto kind = in_core([&] { return store.kind(name); });
+  if (kind == CollectionKind::kMap || kind == CollectionKind::kSet) {
+    return open_ordered_named(self, name, *kind, KeyType::kUnknown);
+  }
+  return open_hash_named(self, name);
+}
+
 PyObject* hash(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   if (count > 1) {
     PyErr_SetString(PyExc_TypeError, "hash() takes the name of a collection: did you mean put()?");
@@ -94,7 +121,19 @@ PyObject* hash(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   return make_records(state, handle, in_core([&] { return handle->store->records(name, schema); })).release();
 }
 
-const char* kind_name(CollectionKind kind) noexcept { return kind == CollectionKind::kHash ? "hash" : "records"; }
+const char* kind_name(CollectionKind kind) noexcept {
+  switch (kind) {
+    case CollectionKind::kHash:
+      return "hash";
+    case CollectionKind::kRecordHash:
+      return "records";
+    case CollectionKind::kMap:
+      return "map";
+    case CollectionKind::kSet:
+      return "set";
+  }
+  return "unknown";
+}
 
 PyObject* collections(PyObject* self, PyObject*) {
   Store& store = open_store(self);
@@ -219,8 +258,18 @@ constexpr char kHashDoc[] =
     "        datetime and NumPy's.\n\n"
     "Raises:\n"
     "    KindError: the collection exists and is of another kind or schema.";
+constexpr char kMapDoc[] =
+    "map($self, name, /, *, key=None)\n--\n\n"
+    "The Map of this name, made on first use: a mapping in the order of its keys.\n\n"
+    "Args:\n"
+    "    key: the type of the keys, int, float, str, bytes, date or datetime. None leaves it to the first key.\n\n"
+    "Raises:\n"
+    "    KindError: the collection exists and is of another kind, or has keys of another type.";
+constexpr char kSetDoc[] =
+    "set($self, name, /, *, key=None)\n--\n\n"
+    "The Set of this name, made on first use: unique members in order. `key` is their type, as for map().";
 constexpr char kCollectionsDoc[] =
-    "collections($self, /)\n--\n\nThe names of the collections, each with its kind: 'hash' or 'records'.";
+    "collections($self, /)\n--\n\nThe names of the collections, each with its kind: 'hash', 'records', 'map' or 'set'.";
 constexpr char kRenameDoc[] =
     "rename($self, old, new, /, *, replace=False)\n--\n\n"
     "Rename a collection, in one step: readers see the old or the new one. An existing `new` is an ArgumentError, or\n"
@@ -247,6 +296,8 @@ constexpr char kCloseDoc[] =
 PyMethodDef methods[] = {
     {"memory", method<make_private_storage>(), METH_FASTCALL | METH_KEYWORDS | METH_CLASS, kMemoryDoc},
     {"hash", method<hash>(), METH_FASTCALL | METH_KEYWORDS, kHashDoc},
+    {"map", method<open_ordered_collection<CollectionKind::kMap>>(), METH_FASTCALL | METH_KEYWORDS, kMapDoc},
+    {"set", method<open_ordered_collection<CollectionKind::kSet>>(), METH_FASTCALL | METH_KEYWORDS, kSetDoc},
     {"collections", method<collections>(), METH_NOARGS, kCollectionsDoc},
     {"rename", method<rename>(), METH_FASTCALL | METH_KEYWORDS, kRenameDoc},
     {"drop", method<drop>(), METH_O, kDropDoc},
@@ -301,7 +352,12 @@ PyObject* reopen(PyObject* module, PyObject* const* args, Py_ssize_t count) {
   const auto origin = of_process ? StoreHandle::Origin::kProcess : StoreHandle::Origin::kPrivate;
   Ref storage = make_storage(state, make_handle(std::move(store), origin));
   const std::string name = name_string(state, args[1], "the name of a collection");
-  return name.empty() ? storage.release() : open_hash_named(storage.get(), name);
+  return name.empty() ? storage.release() : open_named(storage.get(), name);
+}
+
+Ref make_ordered(ModuleState& state, std::shared_ptr<StoreHandle> handle, CollectionKind kind, Ordered ordered) {
+  const Ref& type = kind == CollectionKind::kMap ? state.map_type : state.set_type;
+  return make_instance(state, type.get(), Collection{std::move(handle), std::move(ordered), nullptr});
 }
 
 void bind_store(PyObject* module, ModuleState& state) {

@@ -1,5 +1,7 @@
 #include "mapping.hpp"
 
+#include <string_view>
+
 namespace kv::py {
 namespace {
 
@@ -51,13 +53,14 @@ PyObject* compare_mappings(PyObject* self, PyObject* other, int operation) {
   return PyBool_FromLong(has_equal_items(self, other) == (operation == Py_EQ));
 }
 
-void adopt_set_operations(PyObject* type, const char* abstract_name) {
+void adopt_set_operations(PyObject* type, const char* abstract_name, const char* registered) {
   Ref abstract = abstract_class(abstract_name);
   for (const char* name : {"__and__", "__rand__", "__or__", "__ror__", "__sub__", "__rsub__", "__xor__", "__rxor__",
                            "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "isdisjoint", "_from_iterable"}) {
+    if (name == std::string_view("isdisjoint") && PyObject_HasAttrString(type, name) == 1) continue;  // its own
     check(PyObject_SetAttrString(type, name, attribute(abstract.get(), name).get()));
   }
-  register_abc(type, abstract_name);
+  register_abc(type, registered);
 }
 
 }  // namespace kv::py

@@ -10,7 +10,8 @@ namespace kv::py {
 // tp_richcompare of a mapping `self`: equal to any Mapping of the same keys with equal values.
 PyObject* compare_mappings(PyObject* self, PyObject* other, int operation);
 
-// Gives the view type `type` the set operations of a class of collections.abc (KeysView, ItemsView).
-void adopt_set_operations(PyObject* type, const char* abstract_class);
+// Gives `type` the set operations of a class of collections.abc that make built-in sets (KeysView, ItemsView), and
+// registers it as `registered`.
+void adopt_set_operations(PyObject* type, const char* abstract_class, const char* registered);
 
 }  // namespace kv::py

@@ -25,6 +25,8 @@ int execute(PyObject* module) {
   bind_collection(module, state);
   bind_hash(module, state);
   bind_records(module, state);
+  bind_map(module, state);
+  bind_set(module, state);
   bind_store(module, state);
   bind_functions(module, state);
   set_wait_hook(&wait_for_lock);

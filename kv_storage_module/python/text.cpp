@@ -1,5 +1,7 @@
 #include "text.hpp"
 
+#include "ordered_codec.hpp"
+
 namespace kv::py {
 
 bool KeyBytes::encode(ModuleState& state, PyObject* key) noexcept {
@@ -12,6 +14,12 @@ bool KeyBytes::encode(ModuleState& state, PyObject* key) noexcept {
     }
     return false;
   }
+  view_ = bytes_of(owner_.get());
+  return true;
+}
+
+bool KeyBytes::assign_ordered(PyObject* collection, PyObject* key) {
+  owner_ = encode_ordered_key(state_of(collection), key);
   view_ = bytes_of(owner_.get());
   return true;
 }

@@ -79,12 +79,20 @@ class KeyBytes {
     return refuse(state, key);
   }
 
+  // The same for a key of `collection`, whose keys may be typed.
+  [[nodiscard]] bool assign_in(PyObject* collection, PyObject* key) {
+    if (!is_ordered(collection)) [[likely]]
+      return assign(state_of(collection), key);
+    return assign_ordered(collection, key);
+  }
+
   [[nodiscard]] ByteView view() const noexcept { return view_; }
   // The object that owns the bytes where it is not the argument itself.
   [[nodiscard]] Ref take_owner() noexcept { return std::move(owner_); }
 
  private:
   bool encode(ModuleState& state, PyObject* key) noexcept;
+  bool assign_ordered(PyObject* collection, PyObject* key);
   static bool refuse(ModuleState& state, PyObject* key) noexcept;
 
   ByteView view_;

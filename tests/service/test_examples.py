@@ -24,6 +24,19 @@ def test_hello() -> None:
     ]
 
 
+def test_leaderboard() -> None:
+    assert run_script("leaderboard.py") == [
+        "1000 players, written by 4 processes",
+        "1. player-393 with 9997",
+        "2. player-786 with 9987",
+        "3. player-139 with 9978",
+        "player-42 is number 764",
+        "the median score is 5013",
+        "100 players have 5000 to 5999",
+        "67 veterans are winners",
+    ]
+
+
 def test_reload_demo_loses_the_dict_and_keeps_the_store() -> None:
     counts = [line.split()[-3::2] for line in run_script("reload_demo.py")]
     assert counts == [["1", "1"], ["2", "2"], ["1", "3"], ["1", "4"]]

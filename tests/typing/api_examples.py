@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
-from kv_storage import MISSING, Hash, Key, Matches, Record, RecordHash, Storage, escape
+from kv_storage import MISSING, Hash, Key, Map, Matches, Record, RecordHash, Set, Storage, escape
 
 
 def values(kv: Storage) -> None:
@@ -67,6 +67,28 @@ def records(kv: Storage) -> None:
     assert_type(flights.schema, dict[str, str])
 
 
+def ordered(kv: Storage) -> None:
+    """Maps and Sets."""
+    scores = kv.map("scores", key=int)
+    assert_type(scores, Map)
+    scores[3] = "c"
+    scores.put_many([1, 2], ["a", "b"])
+    assert_type(scores.rank(2), int)
+    assert_type(scores.first(), tuple[Any, Any])
+    assert_type(scores.floor(5), Any | None)
+    assert_type(scores.items()[:2], list[tuple[Any, Any]])
+    assert_type(len(scores.range(1, 3)[:1]), int)
+    assert_type(scores.range(None, 2).delete(), int)
+    assert_type(scores.keys_array(), npt.NDArray[Any])
+    tags = kv.set("tags")
+    assert_type(tags, Set)
+    tags |= ["a", "b"]
+    tags &= {"a", 5}
+    assert_type(tags.intersection_count(["a"]), int)
+    assert_type(tags.prefix("a")[:1], list[Any])
+    assert_type(list(tags & {"a"}), list[Any])
+
+
 def store(kv: Storage) -> None:
     """The store as a whole."""
     assert_type(kv.stats()["keys"], int)
@@ -91,7 +113,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run all examples on a private store."""
     kv = Storage.memory(max_memory=64 * 1024 * 1024)
-    for example in (values, many, records, store):
+    for example in (values, many, records, ordered, store):
         example(kv)
 
 
