@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "concat.hpp"
+#include "config_keys.hpp"
+#include "config_values.hpp"
 #include "failure.hpp"
 
 namespace runner {
@@ -19,8 +21,9 @@ constexpr const char* kFooter =
     "Environment:\n"
     "  RUNNER_NATIVE_CONFIGURATION  stands for --native_configuration; the runner sets it for its children\n"
     "\n"
-    "Exit codes before the program starts: 2 usage, 65 bad CSV data, 66 file missing or unreadable, 71 no memory for\n"
-    "the store, 78 bad configuration. Then the program's own, as under python3.";
+    "Exit codes before the program starts: 2 usage, 65 bad CSV data, 66 file missing or unreadable, 69 workers keep\n"
+    "failing, 71 no memory for the store or no address to listen on, 78 bad configuration. Then the program's own, as\n"
+    "under python3.";
 
 // CLI11 knows nothing of the arguments that follow ours.
 class Formatter : public CLI::Formatter {
@@ -42,6 +45,13 @@ class Options {
                          ->type_name("FILE");
     add_action("--check", Action::kCheck, "Validate the configuration and its files, print what is in force, exit");
     app_.add_flag("--progress", progress_, "Show the progress of loading even if standard error is no terminal");
+    workers_ = app_.add_option("--workers", workers_text_, "Run N worker processes over one store under a supervisor")
+                   ->type_name("N");
+    listen_ = app_.add_option("--listen", listen_text_, "Listen on host:port or unix:PATH, and pass the socket to them")
+                  ->type_name("ADDRESS");
+    app_.add_flag("--reload", reload_, "Replace the workers (at least one) when Python files beside the script change");
+    app_.add_flag("--check_upgrade,--check-upgrade")->group("");
+    actions_.emplace(app_.get_option("--check_upgrade"), Action::kCheckUpgrade);
     add_action("--print_default_configuration,--print-default-configuration", Action::kDefaultConfiguration,
                "Print every configuration key with its default, exit");
     add_action("--version,-V", Action::kVersion, "Print the versions of Python and of the runner, exit");
@@ -56,8 +66,9 @@ class Options {
       const std::size_t equals = arguments[i].find('=');
       const std::string name = arguments[i].substr(0, equals);
       const CLI::Option* option = name.starts_with('-') ? app_.get_option_no_throw(name) : nullptr;
-      if (option == nullptr || (equals != std::string::npos && option != configuration_)) break;
-      i += option == configuration_ && equals == std::string::npos ? 2 : 1;
+      const bool takes_value = option == configuration_ || option == workers_ || option == listen_;
+      if (option == nullptr || (equals != std::string::npos && !takes_value)) break;
+      i += takes_value && equals == std::string::npos ? 2 : 1;
     }
     return std::min(i, arguments.size());
   }
@@ -79,6 +90,9 @@ class Options {
     line.progress = progress_;
     line.configuration_is_explicit = configuration_->count() > 0;
     line.configuration = path_;
+    line.reload = reload_;
+    if (workers_->count() > 0) line.workers = workers_of(workers_text_);
+    if (listen_->count() > 0) line.listen = listen_text_;
     return line;
   }
 
@@ -93,8 +107,21 @@ class Options {
     actions_.emplace(add_flag(names, description), action);
   }
 
+  static unsigned workers_of(const std::string& text) {
+    try {
+      return static_cast<unsigned>(parse_count(text, kMaxWorkers));
+    } catch (const BadValue& error) {
+      throw Failure(kUsage, concat("runner: --workers: ", error.what()));
+    }
+  }
+
   CLI::App app_;
   std::string path_;
+  std::string workers_text_;
+  std::string listen_text_;
+  CLI::Option* workers_ = nullptr;
+  CLI::Option* listen_ = nullptr;
+  bool reload_ = false;
   CLI::Option* configuration_ = nullptr;
   bool progress_ = false;
   std::map<CLI::Option*, Action> actions_;
@@ -112,6 +139,18 @@ void choose_configuration(CommandLine& line) {
 
 }  // namespace
 
+void CommandLine::apply_to(Config& config) const {
+  if (workers) config.workers.count = *workers;
+  if (reload) config.workers.count = std::max(config.workers.count, 1U);
+  if (!listen) return;
+  try {
+    config.workers.listen = parse_listen_address(*listen);
+    config.workers.listen_text = *listen;
+  } catch (const BadValue& error) {
+    throw Failure(kUsage, concat("runner: --listen: ", error.what()));
+  }
+}
+
 CommandLine parse_command_line(int argc, char** argv) {
   Options options;
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
@@ -124,6 +163,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   if (argc > 0) line.python.push_back(argv[0]);
   for (std::size_t i = 1 + own; i < static_cast<std::size_t>(argc); ++i) line.python.push_back(argv[i]);
   line.python.push_back(nullptr);
+  line.arguments.assign(argv, argv + argc);
   return line;
 }
 

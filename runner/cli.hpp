@@ -1,8 +1,11 @@
 // The command line: which of the arguments are the runner's own, and what they ask for.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "config.hpp"
 
 namespace runner {
 
@@ -13,6 +16,7 @@ enum class Action {
   kRunnerHelp,  // our options
   kVersion,     // Python's line, then ours
   kDefaultConfiguration,
+  kCheckUpgrade,  // whether this executable could take over from a running supervisor
 };
 
 struct CommandLine {
@@ -20,7 +24,14 @@ struct CommandLine {
   std::string configuration;               // path; "" = none
   bool configuration_is_explicit = false;  // given as an option, not inherited through the environment
   bool progress = false;
-  std::vector<char*> python;  // argv as python3 would get it, null-terminated
+  std::optional<unsigned> workers;    // for [runner] workers
+  std::optional<std::string> listen;  // for [runner] listen
+  bool reload = false;
+  std::vector<std::string> arguments;  // of main, all of them
+  std::vector<char*> python;           // argv as python3 would get it, null-terminated
+
+  // Options win over the file. Throws Failure{kUsage}.
+  void apply_to(Config& config) const;
 };
 
 inline constexpr const char* kConfigurationVariable = "RUNNER_NATIVE_CONFIGURATION";

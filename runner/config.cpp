@@ -83,6 +83,8 @@ class ConfigReader {
       apply(name, section == ini_.sections.end() ? IniSection{std::string(name), 0, {}} : *section, none);
     }
     if (!config_.directory.empty()) config_.directory = beside_file(config_.directory);
+    std::string& pid_file = config_.workers.pid_file;
+    if (!pid_file.empty()) pid_file = beside_file(pid_file);
     for (const IniSection& section : ini_.sections) {
       if (kind_of(section.name) == "csv") load_csv_section(section);
     }
@@ -223,6 +225,15 @@ class ConfigReader {
 };
 
 }  // namespace
+
+Config default_config() {
+  Config config;
+  CsvSource none;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section != "csv") key.apply(std::string(key.default_value), config, none);
+  }
+  return config;
+}
 
 Config load_config(const std::string& path) { return ConfigReader(path).load(); }
 

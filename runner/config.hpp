@@ -1,16 +1,28 @@
 // What a configuration file says, read and checked as a whole before anything is done (docs/configuration.md).
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "kv_storage/csv.hpp"
 #include "kv_storage/store.hpp"
+#include "listen.hpp"
 
 namespace runner {
 
 enum class GcMode { kOn, kOff, kFreeze };
 enum class ProgressMode { kAuto, kOn, kOff };
+
+// Of the supervisor (docs/workers.md).
+struct WorkerOptions {
+  unsigned count = 0;  // 0 = the program runs in this process
+  ListenAddress listen;
+  std::string listen_text;  // as written
+  std::string pid_file;     // absolute; "" = none
+  std::chrono::milliseconds ready_timeout{};
+  std::chrono::milliseconds stop_timeout{};
+};
 
 // One CSV file to be loaded: a [csv] or [csv:NAME] section.
 struct CsvSource {
@@ -34,8 +46,12 @@ struct Config {
   std::vector<CsvSource> files;
   GcMode gc = GcMode::kOn;
   ProgressMode progress = ProgressMode::kAuto;
+  WorkerOptions workers;
   std::vector<EffectiveSection> effective;
 };
+
+// What is in force without a file.
+[[nodiscard]] Config default_config();
 
 // Throws Failure listing everything that is wrong with the file: kNoInput if it or a CSV file it names cannot be read,
 // else kBadConfig.

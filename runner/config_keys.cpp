@@ -117,6 +117,33 @@ constexpr ConfigKey kKeys[] = {
        config.progress = parse_choice<ProgressMode>(
            value, {{"auto", ProgressMode::kAuto}, {"on", ProgressMode::kOn}, {"off", ProgressMode::kOff}});
      }},
+    {"runner", "workers", "0",
+     "How many worker processes share the store, each an interpreter of its own that runs the program, under a "
+     "supervisor\n"
+     "that replaces them on SIGHUP and when they die: 1 to 256. 0 = the program runs in this process.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.workers.count = static_cast<unsigned>(parse_count(value, kMaxWorkers));
+     }},
+    {"runner", "listen", "",
+     "Where the supervisor listens: 127.0.0.1:8080, [::1]:8080, name:8080 (port 0 = any), unix:/run/app.sock. Workers "
+     "get\n"
+     "the socket as from systemd: descriptor 3, LISTEN_FDS. Empty = they see to it themselves.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.workers.listen = parse_listen_address(value);
+       config.workers.listen_text = value;
+     }},
+    {"runner", "ready_timeout", "10s",
+     "How long a new worker may take to say that it serves (READY=1 to NOTIFY_SOCKET). One that lives, but has not "
+     "said "
+     "so\n"
+     "by then, is taken as serving: 500ms, 10s, 2min.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.workers.ready_timeout = parse_duration(value);
+     }},
+    {"runner", "stop_timeout", "30s", "How long a worker may take to end after SIGTERM, before it is killed.",
+     [](const std::string& value, Config& config, CsvSource&) { config.workers.stop_timeout = parse_duration(value); }},
+    {"runner", "pid_file", "", "File for the process number of the supervisor, relative to this one. Empty = none.",
+     [](const std::string& value, Config& config, CsvSource&) { config.workers.pid_file = value; }},
 };
 
 }  // namespace

@@ -10,6 +10,9 @@
 
 namespace runner {
 
+// Twice as many, during a replacement, must find a slot in the store (1024).
+inline constexpr unsigned kMaxWorkers = 256;
+
 struct ConfigKey {
   std::string_view section;  // "csv" stands for every [csv:NAME], too
   std::string_view name;

@@ -68,6 +68,21 @@ std::uint64_t parse_size(const std::string& text, std::uint64_t whole) {
   return value * known->bytes;
 }
 
+std::chrono::milliseconds parse_duration(const std::string& text) {
+  constexpr std::pair<std::string_view, std::uint64_t> kDurations[] = {
+      {"ms", 1}, {"s", 1'000}, {"min", 60'000}, {"h", 3'600'000}};
+  constexpr std::uint64_t kLongest = 366ULL * 24 * 3'600'000;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit = trimmed({end, static_cast<std::size_t>(text.data() + text.size() - end)});
+  for (const auto& [name, milliseconds] : kDurations) {
+    if (error == std::errc() && unit == name && value <= kLongest / milliseconds) {
+      return std::chrono::milliseconds(value * milliseconds);
+    }
+  }
+  throw BadValue(concat("'", text, "' is not a duration; accepted: 500ms, 10s, 2min, 1h"));
+}
+
 std::vector<std::string> parse_list(const std::string& text) {
   std::vector<std::string> items;
   if (trimmed(text).empty()) return items;

@@ -1,6 +1,7 @@
 // The kinds of values in a configuration file, text to C++. Each throws BadValue saying what would be accepted.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <stdexcept>
@@ -23,6 +24,9 @@ class BadValue : public std::runtime_error {
 
 // "0", "4096", "256MB" (10^6), "1GiB" (2^30), "10%" of `whole`.
 [[nodiscard]] std::uint64_t parse_size(const std::string& text, std::uint64_t whole);
+
+// "500ms", "10s", "2min", "1h".
+[[nodiscard]] std::chrono::milliseconds parse_duration(const std::string& text);
 
 // "a, b, c"; an empty text is an empty list, an empty item is an error.
 [[nodiscard]] std::vector<std::string> parse_list(const std::string& text);

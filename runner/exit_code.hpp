@@ -6,12 +6,13 @@ namespace runner {
 
 enum ExitCode : int {
   kSuccess = 0,
-  kUsage = 2,       // a bad command line, as python3 exits for an unknown option
-  kBadData = 65,    // EX_DATAERR: a CSV file was read and refused
-  kNoInput = 66,    // EX_NOINPUT: the configuration or a CSV file is missing or unreadable
-  kInternal = 70,   // EX_SOFTWARE: a bug of ours
-  kSystem = 71,     // EX_OSERR: no memory or another system resource for the store
-  kBadConfig = 78,  // EX_CONFIG: the configuration was read and refused
+  kUsage = 2,         // a bad command line, as python3 exits for an unknown option
+  kBadData = 65,      // EX_DATAERR: a CSV file was read and refused
+  kNoInput = 66,      // EX_NOINPUT: the configuration or a CSV file is missing or unreadable
+  kUnavailable = 69,  // EX_UNAVAILABLE: the workers keep failing
+  kInternal = 70,     // EX_SOFTWARE: a bug of ours
+  kSystem = 71,       // EX_OSERR: no memory or another system resource for the store
+  kBadConfig = 78,    // EX_CONFIG: the configuration was read and refused
 };
 
 }  // namespace runner

@@ -84,6 +84,11 @@ PythonArguments read_python_arguments(const Arguments& arguments) {
     // What is left of the arguments begins with the script; we want it as it was given, undecoded.
     python.script = arguments[static_cast<std::size_t>(count(arguments) - config.argv.length)];
   }
+  python.program = config.run_filename != nullptr  ? Program::kScript
+                   : config.run_module != nullptr  ? Program::kModule
+                   : config.run_command != nullptr ? Program::kCommand
+                                                   : Program::kNone;
+  python.inspect = config.inspect != 0;
   PyConfig_Clear(&config);
   return python;
 }

@@ -12,11 +12,20 @@ namespace runner {
 // argv as python3 gets it: null-terminated, the program first.
 using Arguments = std::vector<char*>;
 
+enum class Program {
+  kNone,  // a prompt, or what standard input says
+  kScript,
+  kModule,
+  kCommand,
+};
+
 // What CPython makes of its command line and environment.
 struct PythonArguments {
   // Set: there is nothing more to do (-h, -VV), or the line was wrong (an unknown option; the message is printed).
   std::optional<int> exit_code;
-  std::string script;           // the file to run, as it was given; "" for -c, -m, the prompt and standard input
+  std::string script;  // the file to run, as it was given; "" for -c, -m, the prompt and standard input
+  Program program = Program::kNone;
+  bool inspect = false;         // -i: a prompt comes after the program
   bool use_environment = true;  // false with -E and -I
 };
 

@@ -11,8 +11,6 @@
 namespace runner {
 namespace {
 
-constexpr const char* kAttachVariable = "KV_STORAGE_ATTACH";
-
 // `file` is what was being read. The core names "key", "where" or "types" as the place of a mistake in those settings.
 ExitCode exit_code_of(const kv::Error& error, const std::string& file) {
   switch (error.code()) {
@@ -135,6 +133,17 @@ std::shared_ptr<kv::Store> open_store(const CommandLine& line, const Config& con
   if (signal != 0) die_by(signal);
   kv::Store::set_process_store(store);
   return store;
+}
+
+std::shared_ptr<kv::Store> join_store() {
+  const char* const address = std::getenv(kAttachVariable);
+  try {
+    std::shared_ptr<kv::Store> store = kv::Store::attach(address == nullptr ? "" : address);
+    kv::Store::set_process_store(store);
+    return store;
+  } catch (const kv::Error& error) {
+    throw Failure(kSystem, concat("runner: cannot join the store: ", error.what()));
+  }
 }
 
 }  // namespace runner

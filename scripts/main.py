@@ -3,6 +3,10 @@
     python3 scripts/fetch_flights.py
     runner --native_configuration=configs/flights.ini scripts/main.py
 
+With worker processes over one copy of the flights:
+
+    runner --native_configuration=configs/flights_workers.ini scripts/main.py
+
 The runner has loaded the flights before this script starts; the script only looks at them. Open the address
 it prints, or ask /recommend?from=EWR&to=SFO&date=06-06-2013. docs/example_flights.md explains how it works.
 """
@@ -75,7 +79,7 @@ def main() -> int:
     kv = Storage()
     try:
         service = FlightService(kv)
-        listener = serving.listen(arguments.host, arguments.port)
+        listener = serving.inherited() or serving.listen(arguments.host, arguments.port)
     except NoFlightsError as error:
         print(f"main.py: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,9 @@ stand for any free port, and a port in use is an ordinary error before the serve
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import socket
 import sys
@@ -17,8 +19,12 @@ from typing import Any, NoReturn
 import uvicorn
 from starlette.applications import Starlette
 
+from flights.notify import notify
+
 GRACE_SECONDS = 10
 BACKLOG = 2048
+FIRST_PASSED_FD = 3
+DRAIN_SECONDS = 0.2  # in which what was sent before we stopped listening arrives
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -27,8 +33,17 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
+def inherited() -> socket.socket | None:
+    """The socket that a service manager or the runner's supervisor has opened for this process (LISTEN_FDS)."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") in (None, "0"):
+        return None
+    return socket.socket(fileno=FIRST_PASSED_FD)
+
+
 def url_of(listener: socket.socket) -> str:
     """The address to open in a browser on this machine."""
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{local}]:{port}/" if ":" in local else f"http://{local}:{port}/"
@@ -76,8 +91,27 @@ def ask_once(application: Starlette, listener: socket.socket, path: str) -> Any:
     return outcome[0]
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, with word to the supervisor when it serves, and an end that loses no request.
+
+    uvicorn closes connections on which no request has arrived yet, those accepted a moment ago among them.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            notify("READY=1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        notify("STOPPING=1")
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(DRAIN_SECONDS)
+        await super().shutdown(sockets)
+
+
 def _server(application: Starlette) -> uvicorn.Server:
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             application,
             log_level="warning",

@@ -182,7 +182,7 @@ def test_bad_configuration(check: Check, text: str | bytes, problems: list[str])
     assert sorted(done.err.splitlines()) == sorted(f"cfg.ini:{problem}" for problem in problems)
 
 
-@pytest.mark.parametrize("feature", ["cache", "sync", "sync_interval", "allocator", "workers", "listen"])
+@pytest.mark.parametrize("feature", ["cache", "sync", "sync_interval", "allocator"])
 def test_keys_of_features_that_do_not_exist_are_refused(check: Check, feature: str) -> None:
     for section in ("kv_storage", "python", "runner"):
         done = check(f"[{section}]\n{feature} = 1")
