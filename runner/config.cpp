@@ -19,6 +19,7 @@
 #include "config_values.hpp"
 #include "failure.hpp"
 #include "ini_file.hpp"
+#include "kv_storage/nearest.hpp"
 
 namespace runner {
 namespace {
@@ -114,7 +115,7 @@ class ConfigReader {
     const std::vector<std::string_view> known = section_names();
     const bool is_known = std::find(known.begin(), known.end(), kind) != known.end();
     if (!is_known || (kind != section.name && kind != "csv")) {
-      return concat("unknown section [", section.name, "]", suggestion(kind, known));
+      return concat("unknown section [", section.name, "]", kv::suggestion(kind, known, "sections"));
     }
     if (section.name == "csv:") return "[csv:NAME] needs a name";
     if (!seen.insert(section.name).second) return concat("section [", section.name, "] is there twice");
@@ -126,8 +127,8 @@ class ConfigReader {
     std::set<std::string> seen;
     for (const IniEntry& entry : section.entries) {
       if (std::find(known.begin(), known.end(), entry.name) == known.end()) {
-        problem(entry.line,
-                concat("[", section.name, "] unknown key '", entry.name, "'", suggestion(entry.name, known)));
+        problem(entry.line, concat("[", section.name, "] unknown key '", entry.name, "'",
+                                   kv::suggestion(entry.name, known, "its keys")));
       } else if (!seen.insert(entry.name).second) {
         problem(entry.line, concat("[", section.name, "] key '", entry.name, "' is there twice"));
       }

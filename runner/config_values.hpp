@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "concat.hpp"
-#include "nearest.hpp"
+#include "kv_storage/nearest.hpp"
 
 namespace runner {
 
@@ -42,7 +42,7 @@ template <class T>
     if (text == name) return value;
     names.push_back(name);
   }
-  throw BadValue(concat("'", text, "' is not accepted", suggestion(text, names)));
+  throw BadValue(concat("'", text, "' is not accepted", kv::suggestion(text, names, "accepted")));
 }
 
 }  // namespace runner

@@ -41,7 +41,7 @@ def in_force(outcome: Outcome) -> dict[str, dict[str, str]]:
     return sections
 
 
-KNOWN = "known: kv_storage, csv, python, runner"
+KNOWN = "sections are kv_storage, csv, python, runner"
 SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
 
 
@@ -52,7 +52,7 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[kv_storage]\nprats = 2", ["2: [kv_storage] unknown key 'prats'; did you mean 'parts'?"]),
         (
             "[kv_storage]\nxyzzy = 2",
-            ["2: [kv_storage] unknown key 'xyzzy'; known: path, max_memory, parts, csv"],
+            ["2: [kv_storage] unknown key 'xyzzy'; its keys are path, max_memory, parts, csv"],
         ),
         ("[kv_storage]\nParts = 2", ["2: [kv_storage] unknown key 'Parts'; did you mean 'parts'?"]),
         ("[kv_storag]", ["1: unknown section [kv_storag]; did you mean 'kv_storage'?"]),
@@ -61,7 +61,7 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[python:x]", ["1: unknown section [python:x]; did you mean 'python'?"]),
         ("[csv:]\nkey = {id}", ["1: [csv:NAME] needs a name"]),
         ("parts = 1", ["1: 'parts' comes before any [section]"]),
-        ("[kv_storage]\n= 1", ["2: [kv_storage] unknown key ''; known: path, max_memory, parts, csv"]),
+        ("[kv_storage]\n= 1", ["2: [kv_storage] unknown key ''; its keys are path, max_memory, parts, csv"]),
         # twice
         ("[kv_storage]\nparts = 1\nparts = 1", ["3: [kv_storage] key 'parts' is there twice"]),
         ("[runner]\n[python]\n\n[runner]", ["4: section [runner] is there twice"]),
@@ -85,8 +85,14 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[kv_storage]\nparts = 65", ["2: [kv_storage] parts: '65' is not a whole number from 0 to 64"]),
         ("[kv_storage]\nparts = 1.5", ["2: [kv_storage] parts: '1.5' is not a whole number from 0 to 64"]),
         ("[python]\ngc = of", ["2: [python] gc: 'of' is not accepted; did you mean 'on'?"]),
-        ("[python]\ngc = sometimes", ["2: [python] gc: 'sometimes' is not accepted; known: on, off, freeze"]),
-        ("[runner]\nprogress = yes", ["2: [runner] progress: 'yes' is not accepted; known: auto, on, off"]),
+        (
+            "[python]\ngc = sometimes",
+            ["2: [python] gc: 'sometimes' is not accepted; accepted are on, off, freeze"],
+        ),
+        (
+            "[runner]\nprogress = yes",
+            ["2: [runner] progress: 'yes' is not accepted; accepted are auto, on, off"],
+        ),
         # lines
         (
             "[kv_storage",
@@ -151,7 +157,7 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ),
         (
             "[csv:a]\npath = data.csv\nkey = {id}\nheader = maybe",
-            ["4: [csv:a] header: 'maybe' is not accepted; known: yes, no, auto"],
+            ["4: [csv:a] header: 'maybe' is not accepted; accepted are yes, no, auto"],
         ),
         (
             "[csv:a]\npath = data.csv\nkey = {id}\ndelimiter = ::",

@@ -1,4 +1,4 @@
-#include "base/nearest.hpp"
+#include "kv_storage/nearest.hpp"
 
 #include <algorithm>
 #include <array>

@@ -15,8 +15,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "base/nearest.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/nearest.hpp"
 
 namespace kv {
 namespace {

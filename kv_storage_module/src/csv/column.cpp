@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "base/nearest.hpp"
 #include "csv/source.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/nearest.hpp"
 
 namespace kv::csv {
 namespace {
