@@ -98,12 +98,15 @@ TEST_CASE("schema: a damaged encoding is refused, whatever is cut off or changed
   }
 }
 
-TEST_CASE("schema: equality looks at names, types and sizes") {
+TEST_CASE("schema: equality looks at names, types and sizes, not at the width of codes") {
   const Schema a({Schema::parse_type("x", "i4")});
   CHECK(a == Schema({Schema::parse_type("x", "int32")}));
   CHECK_FALSE(a == Schema({Schema::parse_type("y", "i4")}));
   CHECK_FALSE(a == Schema({Schema::parse_type("x", "f4")}));
   CHECK_FALSE(Schema({Schema::parse_type("x", "S4")}) == Schema({Schema::parse_type("x", "S5")}));
+  Column narrow = Schema::parse_type("x", "category");
+  narrow.bytes = 1;
+  CHECK(Schema({narrow}) == Schema({Schema::parse_type("x", "category")}));
 }
 
 TEST_CASE("schema: types by name") {

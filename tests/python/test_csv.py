@@ -52,6 +52,20 @@ def test_a_file_becomes_a_collection(kv: Storage, path: pathlib.Path) -> None:
     assert np.isnan(flights["EWR-SFO-07-102"].dep_delay)
 
 
+def test_a_loaded_collection_opens_with_the_schema_that_it_has(kv: Storage, path: pathlib.Path) -> None:
+    flights = load(kv, path, types={"carrier": "category"})
+    assert flights.codes("carrier").dtype.itemsize == 1  # a category made by hand has 4-byte codes
+    again = kv.hash("flights", schema=dict(flights.schema))
+    assert isinstance(again, RecordHash)
+    assert again["JFK-LAX-06-104"].carrier == "B6"
+    again.set_fields("JFK-LAX-06-104", carrier="DL")
+    assert flights["JFK-LAX-06-104"].asdict() == again["JFK-LAX-06-104"].asdict()
+    assert flights["JFK-LAX-06-104"].carrier == "DL"
+    assert flights["JFK-LAX-06-103"].carrier == "AA"
+    with pytest.raises(KindError):
+        kv.hash("flights", schema={**flights.schema, "carrier": "S2"})
+
+
 def test_options(kv: Storage, path: pathlib.Path) -> None:
     flights = load(kv, str(path), types={"dep_delay": np.float32, "day": "u1"}, where="day == 6", threads=1)
     assert flights.schema["dep_delay"] == "float32"

@@ -58,7 +58,7 @@ class Schema {
   // The canonical spelling of a column's type: "float32", "category", "bytes[12]".
   static std::string type_name(const Column& column);
 
-  friend bool operator==(const Schema&, const Schema&);
+  friend bool operator==(const Schema&, const Schema&);  // of names, types, sizes; but not of the width of categories
 
  private:
   std::vector<Column> columns_;

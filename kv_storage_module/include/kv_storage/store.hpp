@@ -93,7 +93,7 @@ class Store : public std::enable_shared_from_this<Store> {
   [[nodiscard]] Hash root();
   // Opens or creates. Throws Error{kTypeMismatch} if `name` is a collection of another kind (or another schema).
   [[nodiscard]] Hash hash(const std::string& name);
-  [[nodiscard]] RecordHash records(const std::string& name, const Schema& schema);
+  [[nodiscard]] RecordHash records(const std::string& name, const Schema& schema);  // its schema() has the layout
   // Opens an existing schema collection; nullopt if there is none of that name.
   [[nodiscard]] std::optional<RecordHash> find_records(const std::string& name);
   // A Map or a Set. With a key type, that becomes the collection's if it has none yet.

@@ -247,7 +247,7 @@ std::string Schema::type_name(const Column& column) {
 
 bool operator==(const Schema& a, const Schema& b) {
   const auto same = [](const Column& x, const Column& y) {
-    return x.name == y.name && x.type == y.type && x.bytes == y.bytes;
+    return x.name == y.name && x.type == y.type && (x.bytes == y.bytes || x.type == ColumnType::kCategory);
   };
   return std::equal(a.columns_.begin(), a.columns_.end(), b.columns_.begin(), b.columns_.end(), same);
 }

@@ -188,9 +188,8 @@ Hash Store::hash(const std::string& name) {
 }
 
 RecordHash Store::records(const std::string& name, const Schema& schema) {
-  const std::string encoded = schema.encode();
-  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kRecordHash, encoded);
-  if (record.kind != CollectionKind::kRecordHash || record.schema != encoded) {
+  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kRecordHash, schema.encode());
+  if (record.kind != CollectionKind::kRecordHash || Schema::decode(record.schema) != schema) {
     throw Error(ErrorCode::kTypeMismatch,
                 "the collection '" + name + "' is " + kind_name(record.kind) +
                     (record.kind == CollectionKind::kRecordHash ? " other than the one given" : ""));
