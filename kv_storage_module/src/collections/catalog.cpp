@@ -1,5 +1,9 @@
 #include "collections/catalog.hpp"
 
+#include <cerrno>
+#include <cstring>
+
+#include "base/owned_fd.hpp"
 #include "collections/entries.hpp"
 #include "index/cursor.hpp"
 #include "index/key_index.hpp"
@@ -18,16 +22,11 @@ struct StoredRecord {
   std::uint8_t kind;
   std::uint8_t state;
   std::uint16_t home_part;
-  std::uint32_t owner_slot;
 };
 
 [[nodiscard]] std::string encode(const CatalogRecord& record) {
-  const StoredRecord stored{record.binding.slot,
-                            record.binding.serial,
-                            static_cast<std::uint8_t>(record.kind),
-                            static_cast<std::uint8_t>(record.state),
-                            record.home_part,
-                            record.owner_slot};
+  const StoredRecord stored{record.binding.slot, record.binding.serial, static_cast<std::uint8_t>(record.kind),
+                            static_cast<std::uint8_t>(record.state), record.home_part};
   return std::string(reinterpret_cast<const char*>(&stored), sizeof stored) + record.schema;
 }
 
@@ -38,7 +37,6 @@ struct StoredRecord {
           static_cast<CollectionKind>(stored.kind),
           static_cast<CollectionState>(stored.state),
           stored.home_part,
-          stored.owner_slot,
           bytes.substr(sizeof stored)};
 }
 
@@ -77,6 +75,40 @@ std::string hide(Transaction& txn, const std::string& name, CatalogRecord& recor
   std::string hidden = kHiddenMark + std::to_string(record.binding.serial);
   put_record(txn, hidden, record);
   return hidden;
+}
+
+// Proof that the process which loads a collection lives: an open-file-description lock on a byte behind those of the
+// slots, one for each serial number. It is held through the descriptor of the process's slot, so neither a child forked
+// meanwhile has it nor whoever takes the slot over, and the kernel drops it with the process.
+[[nodiscard]] constexpr std::uint64_t load_byte(std::uint32_t serial) noexcept {
+  return std::uint64_t{kMaxSlots} + serial;
+}
+
+class LoadLock {
+ public:
+  LoadLock(const Arena& arena, std::uint32_t serial) : fd_(arena.slot_fd()), byte_(load_byte(serial)) {
+    if (system::lock_byte(fd_, byte_) != 0) throw Error::from_errno(errno, "cannot lock a collection to load it");
+  }
+  LoadLock(const LoadLock&) = delete;
+  LoadLock& operator=(const LoadLock&) = delete;
+  ~LoadLock() {
+    if (!kept_) system::unlock_byte(fd_, byte_);
+  }
+  void keep() noexcept { kept_ = true; }
+
+ private:
+  int fd_;
+  std::uint64_t byte_;
+  bool kept_ = false;
+};
+
+void end_load(const Arena& arena, std::uint32_t serial) noexcept {
+  system::unlock_byte(arena.slot_fd(), load_byte(serial));
+}
+
+[[nodiscard]] bool is_being_loaded(const Arena& arena, std::uint32_t serial) noexcept {
+  const OwnedFd fd(system::reopen(arena.fd()));  // fcntl(2) does not report the locks of the descriptor that asks
+  return fd.get() < 0 || system::byte_is_locked(fd.get(), load_byte(serial));
 }
 
 }  // namespace
@@ -145,12 +177,14 @@ CatalogRecord Catalog::create(const std::string& name, CollectionKind kind, cons
   record.kind = kind;
   record.state = state;
   record.home_part = static_cast<std::uint16_t>(record.binding.serial % arena_.part_count());
-  record.owner_slot = arena_.slot();
   record.schema = schema;
   const std::uint32_t record_bytes = schema.empty() ? 0 : Schema::decode(schema).record_bytes();
+  std::optional<LoadLock> load;  // before anybody sees the record
+  if (state == CollectionState::kLoading) load.emplace(arena_, record.binding.serial);
   make_root(txn, record.binding, kind, record_bytes);
   put_record(txn, name.empty() ? kHiddenMark + std::to_string(record.binding.serial) : name, record);
   txn.commit();
+  if (load) load->keep();
   return record;
 }
 
@@ -191,8 +225,10 @@ bool Catalog::drop(const std::string& name) {
     Transaction txn(arena_.part(0));
     record = find_record(txn.part(), name);
     if (!record) return false;
+    const bool loading = record->state == CollectionState::kLoading;
     hidden = hide(txn, name, *record, CollectionState::kDropping);
     txn.commit();
+    if (loading) end_load(arena_, record->binding.serial);
   }
   finish_drop(hidden, *record);
   return true;
@@ -227,9 +263,11 @@ bool Catalog::rename(const std::string& from, const std::string& to, bool replac
     }
     if (replaced) hidden = hide(txn, to, *replaced, CollectionState::kDropping);
     erase_record(txn, from);
-    if (record->state == CollectionState::kLoading) record->state = CollectionState::kReady;
+    const bool loading = record->state == CollectionState::kLoading;
+    if (loading) record->state = CollectionState::kReady;
     put_record(txn, to, *record);
     txn.commit();
+    if (loading) end_load(arena_, record->binding.serial);
   }
   if (replaced) finish_drop(hidden, *replaced);
   return true;
@@ -238,9 +276,9 @@ bool Catalog::rename(const std::string& from, const std::string& to, bool replac
 void Catalog::drop_leftovers() {
   for (auto& [name, record] : all()) {
     if (name.front() != kHiddenMark) continue;
-    const bool abandoned = record.state == CollectionState::kLoading && record.owner_slot != arena_.slot() &&
-                           !system::byte_is_locked(arena_.slot_fd(), record.owner_slot);
-    if (record.state == CollectionState::kDropping || abandoned) finish_drop(name, record);
+    if (record.state == CollectionState::kDropping) finish_drop(name, record);
+    // One that was published meanwhile is no longer there under this name.
+    if (record.state == CollectionState::kLoading && !is_being_loaded(arena_, record.binding.serial)) drop(name);
   }
 }
 

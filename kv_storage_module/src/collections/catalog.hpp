@@ -19,7 +19,7 @@ namespace kv {
 enum class CollectionState : std::uint8_t {  // stored: the numbers are frozen
   kCreating = 1,                             // roots are being made in the parts; whoever opens it completes them
   kReady = 2,
-  kLoading = 3,   // hidden, belongs to one process
+  kLoading = 3,   // hidden, belongs to the process that holds its lock (catalog.cpp)
   kDropping = 4,  // hidden; whoever finds it may go on dropping it
 };
 
@@ -27,9 +27,8 @@ struct CatalogRecord {
   Binding binding{};
   CollectionKind kind = CollectionKind::kHash;
   CollectionState state = CollectionState::kReady;
-  std::uint16_t home_part = 0;   // where a schema collection lives
-  std::uint32_t owner_slot = 0;  // of the loading process
-  std::string schema;            // encoded; empty for a Hash
+  std::uint16_t home_part = 0;  // where a schema collection lives
+  std::string schema;           // encoded; empty for a Hash
 };
 
 class Catalog {
