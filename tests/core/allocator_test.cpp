@@ -1,5 +1,7 @@
 #include "memory/allocator.hpp"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstring>
 #include <random>
@@ -161,6 +163,36 @@ TEST_CASE("allocator: when the system refuses memory, nothing changes") {
   CHECK(blocks_in_use(part).empty());
   Transaction txn(part);
   CHECK(txn.allocate(3 * kMiB) != kNullRef);
+}
+
+TEST_CASE("allocator: a large part grows in huge pages, and keeps none of them if the system refuses a call") {
+  auto arena = Arena::create({.max_memory = 256 * kMiB, .parts = 1});
+  Transaction txn(arena->part(0));
+  fill(txn, txn.allocate(64 * kMiB), 64 * kMiB, 1);
+  txn.commit();
+  const auto file_bytes = [&] {
+    struct stat status {};
+    REQUIRE(::fstat(arena->fd(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  };
+  bool fired = true;
+  for (int n = 0; fired; ++n) {
+    const std::uint64_t committed = arena->committed_bytes();
+    const std::uint64_t before = file_bytes();
+    const FailingCall fault(system::Call::kAllocate, n, ENOMEM);
+    try {
+      const Ref block = txn.allocate(9 * kMiB);  // a whole number of huge pages and some
+      fill(txn, block, 9 * kMiB, 2);
+      txn.commit();
+      CHECK(file_bytes() - before >= arena->committed_bytes() - committed);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kOverCapacity);
+      txn.rollback();
+      CHECK(arena->committed_bytes() == committed);
+      CHECK(file_bytes() <= before + 64 * 1024);  // a step of the chunk table may stay, for the next try
+    }
+    fired = FailingCall::fired();
+  }
 }
 
 TEST_CASE("allocator: freed memory goes back to the system and can be had again") {

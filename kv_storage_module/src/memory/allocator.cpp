@@ -1,7 +1,5 @@
 #include "memory/allocator.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -14,13 +12,16 @@
 namespace kv {
 namespace {
 
-constexpr std::uint32_t kGrowChunks = 64;     // taken from the system at a time: 1 MiB
+constexpr std::uint32_t kGrowChunks = 64;     // taken from the system at a time: 1 MiB,
+constexpr std::uint32_t kGrowHuge = 256;      // or 4 MiB, in huge pages,
+constexpr std::uint32_t kHugeFrom = 2048;     // by a part that holds 32 MiB, so that a small store stays small
 constexpr std::uint32_t kTrimChunks = 64;     // shorter free runs are not worth a system call
 constexpr std::uint64_t kSlackChunks = 4096;  // free memory kept for reuse (64 MiB), besides a quarter of what is used
 constexpr std::size_t kTableStepBytes = 64 * 1024;
 constexpr int kBinSearch = 32;  // runs looked at in a list of mixed lengths before a longer list is tried
 constexpr int kTrimsPerTransaction = 4;
 constexpr std::size_t kGranulesPerChunk = kChunkBytes / kGranule;
+constexpr std::uint32_t kHugePageChunks = system::kHugePageBytes / kChunkBytes;
 
 [[nodiscard]] std::size_t bin_of(std::uint32_t length) noexcept {
   if (length < 32) return length - 1;
@@ -188,28 +189,44 @@ class Runs {
                 " more bytes would exceed max_memory = " + std::to_string(part_.arena().header().max_memory)};
   }
 
+  // Takes pages from the system and maps them. Whole huge pages first; whatever of that fails, small ones make good.
   void commit_pages(std::uint32_t head, std::uint64_t chunks) const {
-    commit_range(chunk_file_offset(part_, head), chunks * kChunkBytes);
-    // Mapping the pages now, many at a time, is cheaper than a fault for each. Only advice: the pages are ours already.
-    ::madvise(chunk_address(part_, head), chunks * kChunkBytes, MADV_POPULATE_WRITE);
+    const std::uint64_t offset = chunk_file_offset(part_, head);
+    const std::uint64_t end = offset + chunks * kChunkBytes;
+    const std::uint64_t huge = (offset + system::kHugePageBytes - 1) / system::kHugePageBytes * system::kHugePageBytes;
+    const std::uint64_t huge_end = end / system::kHugePageBytes * system::kHugePageBytes;
+    if (huge < huge_end && state_.committed_chunks >= kHugeFrom) {
+      static_cast<void>(system::populate_huge(part_.arena().fd(), part_.arena().base(), huge, huge_end - huge));
+    }
+    commit_range(offset, chunks * kChunkBytes);
+    system::populate(chunk_address(part_, head), chunks * kChunkBytes);
   }
 
   void commit_range(std::uint64_t offset, std::uint64_t bytes) const {
     if (system::allocate(part_.arena().fd(), offset, bytes) == 0) return;
-    if (errno == ENOSPC || errno == ENOMEM) {
+    const int error = errno;
+    static_cast<void>(system::punch(part_.arena().fd(), offset, bytes));  // nobody's yet: not even a huge page stays
+    if (error == ENOSPC || error == ENOMEM) {
       throw Error(ErrorCode::kOverCapacity,
                   "the system has no memory for " + std::to_string(bytes) + " more bytes of the store");
     }
-    throw Error::from_errno(errno, "cannot take memory for the store (fallocate)");
+    throw Error::from_errno(error, "cannot take memory for the store (fallocate)");
+  }
+
+  // How many chunks to take for `length`: in a part of some size up to the end of a huge page.
+  [[nodiscard]] std::uint32_t growth(std::uint32_t head, std::uint32_t length) const noexcept {
+    if (state_.committed_chunks < kHugeFrom) return std::max(length, kGrowChunks);
+    const std::uint32_t end = head + std::max(length, kGrowHuge);
+    return (end + kHugePageChunks - 1) / kHugePageChunks * kHugePageChunks - head;
   }
 
   [[nodiscard]] std::uint32_t grow(std::uint32_t length) {
     const std::uint64_t left = state_.chunk_count - state_.frontier;
     if (length > left) throw Error(ErrorCode::kOverCapacity, "a part of the store has no address space left");
     check_limit(length);
-    const auto batch = static_cast<std::uint32_t>(std::min(
-        {std::uint64_t{std::max(length, kGrowChunks)}, left, std::max(allowed_chunks(), std::uint64_t{length})}));
     const std::uint32_t head = state_.frontier;
+    const auto batch = static_cast<std::uint32_t>(
+        std::min({std::uint64_t{growth(head, length)}, left, std::max(allowed_chunks(), std::uint64_t{length})}));
     const std::uint64_t table_needed = (std::uint64_t{head} + batch) * sizeof(ChunkEntry);
     if (table_needed > state_.table_bytes) {
       const std::uint64_t rounded = (table_needed + kTableStepBytes - 1) / kTableStepBytes * kTableStepBytes;

@@ -13,6 +13,11 @@
 #include <limits>
 #include <string>
 
+#include "memory/layout.hpp"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1
+#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; older C libraries do not name it
 #endif
@@ -101,9 +106,35 @@ int punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
 
 void* map_shared(int fd, std::uint64_t bytes) noexcept {
   if (injected(Call::kMap)) return MAP_FAILED;
-  void* const base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-  if (base != MAP_FAILED) ::madvise(base, bytes, MADV_DONTDUMP);  // gigabytes of user data do not belong in a core file
+  // Huge pages need addresses as aligned as the offsets: reserves some more, maps inside it, gives the ends back.
+  void* const reserved =
+      ::mmap(nullptr, bytes + kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  auto* const first = static_cast<std::byte*>(reserved);
+  const std::uint64_t before = -reinterpret_cast<std::uintptr_t>(first) % kHugePageBytes;
+  void* const base =
+      ::mmap(first + before, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+  if (base == MAP_FAILED) {
+    const int error = errno;
+    ::munmap(reserved, bytes + kHugePageBytes);
+    errno = error;
+    return MAP_FAILED;
+  }
+  const std::uint64_t mapped_end = before + (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  if (before != 0) ::munmap(first, before);
+  if (mapped_end < bytes + kHugePageBytes) ::munmap(first + mapped_end, bytes + kHugePageBytes - mapped_end);
+  ::madvise(base, bytes, MADV_DONTDUMP);  // gigabytes of user data do not belong in a core file
   return base;
+}
+
+void populate(std::byte* at, std::uint64_t bytes) noexcept { ::madvise(at, bytes, MADV_POPULATE_WRITE); }
+
+bool populate_huge(int fd, std::byte* base, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  // A range without any page is not collapsed (the kernel takes it for truncated): each gets its first one.
+  for (std::uint64_t at = offset; at < offset + bytes; at += kHugePageBytes) {
+    if (allocate(fd, at, kPageBytes) != 0) return false;
+  }
+  return ::madvise(base + offset, bytes, MADV_COLLAPSE) == 0;
 }
 
 int reopen(int fd) noexcept { return open_process_fd(::getpid(), fd); }

@@ -6,6 +6,8 @@
 
 namespace kv::system {
 
+inline constexpr std::uint64_t kHugePageBytes = 2 * 1024 * 1024;
+
 enum class Call : std::uint8_t { kMemfdCreate, kTruncate, kAllocate, kPunch, kMap, kOpen, kLock };
 
 // Called before each call if set: a non-zero answer is the errno with which the call fails without being made.
@@ -20,8 +22,14 @@ void set_fault_hook(FaultHook hook) noexcept;
 [[nodiscard]] int allocate(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
 // Gives the pages back; they read as zeros.
 [[nodiscard]] int punch(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
-// Shared, readable and writable, not part of core dumps. MAP_FAILED on failure.
+// Shared, readable and writable, not part of core dumps, at a multiple of kHugePageBytes. MAP_FAILED on failure.
 [[nodiscard]] void* map_shared(int fd, std::uint64_t bytes) noexcept;
+// Maps what was taken, many pages at a time, which is cheaper than a fault for each. Only advice.
+void populate(std::byte* at, std::uint64_t bytes) noexcept;
+// Takes [offset, offset + bytes) of the file, mapped at `base`, as huge pages: a fifth of the time of small ones, and
+// one TLB entry instead of 512. Offset and size are multiples of kHugePageBytes. False if the system has none (before
+// Linux 6.1, without transparent huge pages, too fragmented): then nothing, or a part of it, was taken.
+[[nodiscard]] bool populate_huge(int fd, std::byte* base, std::uint64_t offset, std::uint64_t bytes) noexcept;
 // A descriptor of its own for an open file: an open-file-description lock belongs to it alone.
 [[nodiscard]] int reopen(int fd) noexcept;
 [[nodiscard]] int open_process_fd(int pid, int fd) noexcept;
