@@ -65,6 +65,7 @@ void load(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry, Valu
 // One transaction: stores, publishes, frees what was there. True = the key was new.
 bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const Value& value,
                std::uint64_t due_ms) {
+  keyed::prefetch(txn.part(), root, hash);  // arrives while the walk through the index waits for its own lines
   const Ref entry = make_entry(txn, key, value, due_ms);
   const Ref replaced = keyed::link(txn, root, hash, entry);
   CallTime time;
@@ -361,6 +362,7 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
       while (end < count && impl_->slice_of(hashes[end]) == slice) ++end;
       added += impl_->write_slice(slice, [&](Transaction& txn, CollectionRoot& root) {
         std::uint64_t fresh = 0;
+        keyed::prefetch(txn.part(), root, std::span(hashes + i, end - i), keys.subspan(first + i, end - i));
         for (std::size_t k = i; k < end; ++k) {
           fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k], due_ms) ? 1 : 0;
         }

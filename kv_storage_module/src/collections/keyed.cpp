@@ -34,6 +34,16 @@ Ref find_live(const Part& part, const CollectionRoot& root, std::uint64_t hash, 
   return entry != kNullRef && entry_expired(part, entry, time) ? kNullRef : entry;
 }
 
+void prefetch(const Part& part, const CollectionRoot& root, std::uint64_t hash) noexcept {
+  Lookaside(part, load32(&root.lookaside)).prefetch(hash);
+}
+
+void prefetch(const Part& part, const CollectionRoot& root, std::span<const std::uint64_t> hashes,
+              std::span<const ByteView> keys) noexcept {
+  for (const std::uint64_t hash : hashes) prefetch(part, root, hash);
+  prefetch_paths(part, load32(&root.index), keys);
+}
+
 Ref link(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref entry) {
   const bool counted = root.counted();
   if (counted) [[unlikely]]

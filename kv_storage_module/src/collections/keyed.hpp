@@ -5,6 +5,8 @@
 // memory.
 #pragma once
 
+#include <span>
+
 #include "collections/collection.hpp"
 #include "collections/entries.hpp"
 
@@ -15,6 +17,11 @@ namespace kv::keyed {
                             CallTime& time) noexcept;
 // The same, expired or not.
 [[nodiscard]] Ref find(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key) noexcept;
+
+// Sends for what changing these keys will touch: hints, for the holder of the lock. `hashes` are those of the keys.
+void prefetch(const Part& part, const CollectionRoot& root, std::uint64_t hash) noexcept;
+void prefetch(const Part& part, const CollectionRoot& root, std::span<const std::uint64_t> hashes,
+              std::span<const ByteView> keys) noexcept;
 
 // Puts `entry` under its key; returns the entry that had it (it may have expired), already taken out of the table, or
 // null. Counts.

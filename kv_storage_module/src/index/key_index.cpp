@@ -1,11 +1,16 @@
 #include "index/key_index.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "index/node_writer.hpp"
 #include "index/paths.hpp"
 #include "index/ranks.hpp"
 
 namespace kv {
 namespace {
+
+constexpr std::size_t kLineBytes = 64;
 
 // Two keys parted by their first different byte, or by one ending first: children in order, or a terminal.
 struct Fork {
@@ -142,6 +147,32 @@ Ref first_entry(const Part& part, Ref root) noexcept {
     ref = load32(node.slot(place));
   }
   return ref;
+}
+
+void prefetch_paths(const Part& part, Ref root, std::span<const ByteView> keys) noexcept {
+  struct Walk {
+    ByteView rest;
+    Ref ref;
+  };
+  std::array<Walk, kPathGroup> walks;
+  std::size_t active = std::min(keys.size(), kPathGroup);
+  for (std::size_t i = 0; i < active; ++i) walks[i] = {keys[i], root};
+  while (active != 0) {
+    std::size_t going_on = 0;
+    for (std::size_t i = 0; i < active; ++i) {
+      const auto [key, ref] = walks[i];
+      const NodeView node(part, ref);
+      if (!node || node.prefix_bytes() >= key.size()) continue;  // an entry, or the key leaves the index here
+      const std::byte* slot = node.child_slot(byte_at(key, node.prefix_bytes()));
+      if (slot == nullptr) continue;
+      const Ref next = load32(slot);
+      const std::byte* at = part.at(next, 2 * kLineBytes);
+      __builtin_prefetch(at);
+      __builtin_prefetch(at + kLineBytes);
+      walks[going_on++] = {key.substr(node.prefix_bytes() + 1), next};
+    }
+    active = going_on;
+  }
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "index/node.hpp"
 #include "memory/transaction.hpp"
@@ -14,6 +15,11 @@ namespace kv {
 
 // The entry with this key, or null. Safe in a section; at most key length + 1 steps.
 [[nodiscard]] Ref find(const Part& part, Ref root, ByteView key) noexcept;
+
+// Brings the paths of some keys, at most kPathGroup, into the cache, one level of all of them at a time, so that their
+// waits for memory overlap. A hint: prefixes are not compared, nothing is answered. Safe in a section.
+inline constexpr std::size_t kPathGroup = 32;
+void prefetch_paths(const Part& part, Ref root, std::span<const ByteView> keys) noexcept;
 
 // Puts `entry` (a block of the transaction, filled) into the index whose root is the word `root_word`, in place of an
 // entry with the same key if there is one, which is returned and belongs to the caller again.
