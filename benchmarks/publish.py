@@ -28,14 +28,19 @@ def markdown(rows: list[list[str]]) -> str:
 
 
 def provenance(document: dict[str, Any], source: str) -> str:
-    """Where, when and how the figures were taken."""
+    """Where, when and how the figures were taken: one run, or parts put together by merge.py."""
     machine = document["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    runs = document.get("runs", [document])
+    taken = "; ".join(
+        f"`python {' '.join(run['command'])}` on {run['date'][:16].replace('T', ' ')} UTC at {run['commit']}, "
+        f"{run['repeats']} process{'es' if run['repeats'] != 1 else ''} for each figure"
+        for run in runs
+    )
     return (
-        f"Taken on {document['date'][:10]} with `python {' '.join(document['command'])}` at {document['commit']}: "
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
         f"kernel {machine['kernel']}, Python {machine['python']}; {document['entries']:,} entries, "
-        f"{document['csv_rows']:,} CSV rows, {document['repeats']} processes for each figure. {packages}. "
+        f"{document['csv_rows']:,} CSV rows. Taken with {taken}. {packages}. "
         f"All figures: [{source}](../benchmarks/results/{source})."
     )
 

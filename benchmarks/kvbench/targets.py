@@ -53,6 +53,7 @@ TARGETS = (
     Target("CSV peak memory (of the fastest peer's)", "csv", "peak_mb", BEST, 1 / 0.6),
     Target("two reading processes", "cores", "two_x_dict", ITSELF, 3.5),
     Target("two reading processes x ours alone", "cores", "scaling", ITSELF, 1.95),
+    Target("two readers beside a writer, rate kept", "cores", "beside_writer_share", ITSELF, 0.7),
     Target("MB made private to a reader", "cores", "private_mb", ITSELF, 1),
     Target("runner -c pass x python3", "start", "pass_x_python", ITSELF, 1.05),
     Target("peak memory of it x python3", "start", "peak_x_python", ITSELF, 1.3),

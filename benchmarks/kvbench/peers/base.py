@@ -76,6 +76,10 @@ class Store(abc.ABC):
         """Called in a forked process; returns what looks up a list of keys there."""
         return self.get
 
+    def writer(self) -> Callable[[Sequence[str], Sequence[bytes]], None] | None:
+        """Called in a forked process; returns what overwrites a list of keys while readers read, if that works."""
+        return None
+
 
 @runtime_checkable
 class Views(Protocol):

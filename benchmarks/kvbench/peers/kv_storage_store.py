@@ -1,6 +1,6 @@
 """Ours: the Python module kv_storage, a private store in off-heap memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kvbench.peers.base import Store, batches
@@ -65,6 +65,9 @@ class KvStorage(Store):
 
     def committed_bytes(self) -> int:
         return int(self._store.stats()["committed_bytes"])
+
+    def writer(self) -> Callable[[Sequence[str], Sequence[bytes]], None] | None:
+        return self.put
 
     def put_array(self, key: str, array: Any) -> None:
         self._store.put(key, array)

@@ -81,6 +81,10 @@ class Redis(Store):
         self._client = self._connect()  # a connection of its own
         return self.get
 
+    def writer(self) -> Callable[[Sequence[str], Sequence[bytes]], None] | None:
+        self._client = self._connect()
+        return self.put
+
     def put_array(self, key: str, array: Any) -> None:
         self._client.set(key, array.tobytes())
 

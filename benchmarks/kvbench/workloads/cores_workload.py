@@ -1,4 +1,8 @@
-"""Random gets from one store by one and by two processes, made by `os.fork` after the store was filled.
+"""Random gets from one store by one and by two processes, made by `os.fork` after the store was filled; and by two
+beside a third that overwrites random keys at full speed.
+
+On two cores three processes share the processors, so what a writer costs the readers is told per second of their own
+processor time: a fair scheduler alone takes a third of the clock's.
 
 A dict is inherited too, but its reference counts are in its pages: reading makes them private to each
 process.
@@ -23,10 +27,16 @@ LOOKUPS = 400_000  # keys that a reader makes before it starts, and then looks u
 
 def run(peer: str, settings: Settings) -> Result:
     store = peers.make(peer)
-    one, two = _fill_and_read(store, settings)
-    base, _ = _fill_and_read(peers.make("dict"), settings)
+    one, two, beside = _fill_and_read(store, settings)
+    base, _, _ = _fill_and_read(peers.make("dict"), settings)
+    written = {
+        "writer_puts_per_s": beside["puts_per_s"],
+        "beside_writer_gets_per_s": beside["gets_per_s"],
+        "beside_writer_share": beside["gets_per_cpu_s"] / two["gets_per_cpu_s"],
+    }
     return Result(
-        {
+        (written if beside["puts_per_s"] else {})
+        | {
             "one_gets_per_s": one["gets_per_s"],
             "two_gets_per_s": two["gets_per_s"],
             "scaling": two["gets_per_s"] / one["gets_per_s"],
@@ -38,7 +48,7 @@ def run(peer: str, settings: Settings) -> Result:
     )
 
 
-def _fill_and_read(store: Store, settings: Settings) -> tuple[Metrics, Metrics]:
+def _fill_and_read(store: Store, settings: Settings) -> tuple[Metrics, Metrics, Metrics]:
     store.open(settings.shm)
     try:
         store.put_many(data.shuffled_keys(settings.entries, 1, settings.work), data.values(settings.entries))
@@ -46,23 +56,24 @@ def _fill_and_read(store: Store, settings: Settings) -> tuple[Metrics, Metrics]:
         # One reader before and after the two, as the machine's speed drifts.
         before = _readers(1, store, settings)
         two = _readers(2, store, settings)
+        beside = _readers(2, store, settings, with_writer=True)
         after = _readers(1, store, settings)
         one = {name: (before[name] + after[name]) / 2 for name in before}
-        return one, two
+        return one, two, beside
     finally:
         store.close()
 
 
-def _readers(count: int, store: Store, settings: Settings) -> Metrics:
-    """Sum of the readers' rates, and the most memory that reading made private to one of them."""
+def _readers(count: int, store: Store, settings: Settings, with_writer: bool = False) -> Metrics:
+    """Sum of the readers' rates, the most memory that reading made private to one of them, and the writer's rate."""
     start_read, start_write = os.pipe()
     children = []
-    for seed in range(count):
+    for seed in range(count + with_writer):
         report_read, report_write = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(start_write)
-            _child(store, settings, seed, start_read, report_write)
+            _child(store, settings, seed, start_read, report_write, writes=seed == count)
         os.close(report_write)
         children.append((child, report_read))
     os.close(start_read)
@@ -77,22 +88,25 @@ def _readers(count: int, store: Store, settings: Settings) -> Metrics:
         if not text:
             raise RuntimeError("a reader failed; its traceback is above")
         reports.append(json.loads(text))
+    readers = reports[:count]
     return {
-        "gets_per_s": sum(report["gets_per_s"] for report in reports),
-        "private_mb": max(report["private_mb"] for report in reports),
+        "gets_per_s": sum(report["per_s"] for report in readers),
+        "gets_per_cpu_s": sum(report["per_cpu_s"] for report in readers),
+        "private_mb": max(report["private_mb"] for report in readers),
+        "puts_per_s": sum(report["per_s"] for report in reports[count:]),
     }
 
 
-def _child(store: Store, settings: Settings, seed: int, start: int, report: int) -> None:
+def _child(store: Store, settings: Settings, seed: int, start: int, report: int, writes: bool) -> None:
     """Never returns: the parent's clean-up is not the child's to do."""
     status = 1
     try:
         draw = random.Random(seed).randrange
         keys = [data.key(draw(settings.entries)) for _ in range(LOOKUPS)]
-        read = store.reader()
+        work = _overwriting(store) if writes else store.reader()
         os.write(report, b" ")
         os.read(start, 1)
-        os.write(report, json.dumps(_read(read, keys, settings.query_seconds)).encode())
+        os.write(report, json.dumps(_repeat(work, keys, settings.query_seconds)).encode())
         status = 0
     finally:
         if status:
@@ -102,14 +116,28 @@ def _child(store: Store, settings: Settings, seed: int, start: int, report: int)
         os._exit(status)
 
 
-def _read(read: Callable[[Sequence[str]], None], keys: list[str], duration: float) -> Metrics:
+def _overwriting(store: Store) -> Callable[[Sequence[str]], None] | None:
+    put = store.writer()
+    if put is None:
+        return None
+    values = data.values(BATCH, 8)
+    return lambda keys: put(keys, values)
+
+
+def _repeat(work: Callable[[Sequence[str]], None] | None, keys: list[str], duration: float) -> Metrics:
+    if work is None:
+        return {"per_s": 0, "per_cpu_s": 0, "private_mb": 0}
     before = private_dirty()
     done = 0
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     while True:
         at = done % len(keys)
-        read(keys[at : at + BATCH])
+        work(keys[at : at + BATCH])
         done += BATCH
         elapsed = time.perf_counter() - start
         if elapsed >= duration:
-            return {"gets_per_s": done / elapsed, "private_mb": (private_dirty() - before) / 1e6}
+            return {
+                "per_s": done / elapsed,
+                "per_cpu_s": done / (time.process_time() - start_cpu),
+                "private_mb": (private_dirty() - before) / 1e6,
+            }
