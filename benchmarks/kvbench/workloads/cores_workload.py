@@ -1,5 +1,6 @@
-"""Random gets from one store by one and by two processes, made by `os.fork` after the store was filled; and by two
-beside a third that overwrites random keys at full speed.
+"""Random gets from one store by one and by two forked processes, and by two beside a writer.
+
+The processes are made by `os.fork` after the store was filled; the writer overwrites random keys at full speed.
 
 On two cores three processes share the processors, so what a writer costs the readers is told per second of their own
 processor time: a fair scheduler alone takes a third of the clock's.
