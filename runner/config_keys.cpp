@@ -53,6 +53,14 @@ constexpr ConfigKey kKeys[] = {
      [](const std::string& value, Config& config, CsvSource&) {
        config.store.parts = static_cast<std::uint32_t>(parse_count(value, 64));
      }},
+    {"kv_storage", "cache", "256MB",
+     "Capacity of the cache `default`, which scripts open by Cache(). It takes memory as it fills.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.store.cache_capacity = parse_size(value, kv::system::memory_limit());
+       if (config.store.cache_capacity < kv::kMinCacheCapacity) {
+         throw BadValue(concat("'", value, "' is less than a cache needs: ", std::to_string(kv::kMinCacheCapacity)));
+       }
+     }},
     {"kv_storage", "csv", "",
      "Short form for one CSV file: its path, relative to this file. The section [csv] says how to load it.",
      [](const std::string& value, Config& config, CsvSource&) { config.csv = value; }},

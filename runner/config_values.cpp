@@ -1,40 +1,16 @@
 #include "config_values.hpp"
 
-#include <algorithm>
-#include <cctype>
 #include <charconv>
-#include <limits>
+
+#include "kv_storage/size.hpp"
 
 namespace runner {
 namespace {
-
-struct Unit {
-  std::string_view name;
-  std::uint64_t bytes;
-};
-
-constexpr Unit kUnits[] = {
-    {"", 1},
-    {"b", 1},
-    {"kb", 1'000},
-    {"mb", 1'000'000},
-    {"gb", 1'000'000'000},
-    {"tb", 1'000'000'000'000},
-    {"kib", 1ULL << 10},
-    {"mib", 1ULL << 20},
-    {"gib", 1ULL << 30},
-    {"tib", 1ULL << 40},
-};
 
 std::string trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
 }
 
 BadValue bad_size(const std::string& text) {
@@ -54,18 +30,14 @@ std::uint64_t parse_count(const std::string& text, std::uint64_t max) {
 }
 
 std::uint64_t parse_size(const std::string& text, std::uint64_t whole) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) throw bad_size(text);
-  const std::string unit = lower(trimmed({end, static_cast<std::size_t>(text.data() + text.size() - end)}));
-  if (unit == "%") {
-    if (value == 0 || value > 100) throw BadValue(concat("'", text, "' is not a share from 1% to 100%"));
-    return whole / 100 * value;
+  if (const auto bytes = kv::parse_bytes(text)) return *bytes;
+  std::uint64_t percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (error != std::errc() || trimmed({end, static_cast<std::size_t>(text.data() + text.size() - end)}) != "%") {
+    throw bad_size(text);
   }
-  const auto* known = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == unit; });
-  if (known == std::end(kUnits)) throw bad_size(text);
-  if (value > std::numeric_limits<std::uint64_t>::max() / known->bytes) throw bad_size(text);
-  return value * known->bytes;
+  if (percent == 0 || percent > 100) throw BadValue(concat("'", text, "' is not a share from 1% to 100%"));
+  return whole / 100 * percent;
 }
 
 std::chrono::milliseconds parse_duration(const std::string& text) {

@@ -29,6 +29,7 @@ ExitCode exit_code_of(const kv::Error& error, const std::string& file) {
       return kBadConfig;
     case kv::ErrorCode::kClosed:
     case kv::ErrorCode::kCorrupt:
+    case kv::ErrorCode::kReentry:
     case kv::ErrorCode::kInterrupted:
       break;
   }

@@ -31,6 +31,7 @@ enum class ErrorClass {
   kOverflow,
   kIo,
   kBusy,
+  kReentry,
   kCorruption,
   kCount,
 };
@@ -41,7 +42,7 @@ struct ModuleState {
   Ref errors[static_cast<std::size_t>(ErrorClass::kCount)];
   Ref collection_type, hash_type, record_hash_type, storage_type, map_type, set_type;
   Ref matches_type, keys_view_type, values_view_type, items_view_type, iterator_type;
-  Ref view_type, key_type, record_type, edit_type;
+  Ref view_type, key_type, record_type, edit_type, cache_type;
   Ref missing;  // the MISSING singleton
 
   // Filled when first needed: importing the module imports nothing but what Python has loaded anyway.
@@ -50,6 +51,7 @@ struct ModuleState {
   Ref dtypes;                // dict: what determines a dtype (bytes) -> numpy.dtype
   Ref last_key, last_dtype;  // the entry of `dtypes` used last
   Ref record_classes;        // dict: column names (tuple) -> subclass of Record
+  Ref memoize;               // of memoize.py
 
   template <class Visit>
   int each(Visit visit) {
@@ -61,7 +63,8 @@ struct ModuleState {
           &values_view_type, &items_view_type, &iterator_type,    &view_type,     &key_type,     &record_type,
           &edit_type,        &missing,         &date_type,        &datetime_type, &time_type,    &timedelta_type,
           &map_type,         &set_type,        &timezone_type,    &zoneinfo_type, &decimal_type, &uuid_type,
-          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,    &dtypes,       &record_classes}) {
+          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,    &dtypes,       &record_classes,
+          &cache_type,       &memoize}) {
       if (int stop = visit(*ref)) return stop;
     }
     return 0;
@@ -212,6 +215,7 @@ void bind_buffer(PyObject* module, ModuleState& state);
 void bind_key(PyObject* module, ModuleState& state);
 void bind_record(PyObject* module, ModuleState& state);
 void bind_edit(PyObject* module, ModuleState& state);
+void bind_cache(PyObject* module, ModuleState& state);
 
 // Makes a heap type of the module; `base` may be nullptr.
 [[nodiscard]] Ref make_type(PyObject* module, PyType_Spec& spec, PyObject* base = nullptr);

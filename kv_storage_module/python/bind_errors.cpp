@@ -5,6 +5,7 @@
 //       CsvError                          ClosedError (ValueError)        CapacityError (MemoryError)
 //     IntegerOverflowError (OverflowError)
 //     StorageIOError (OSError)            StoreBusyError (OSError)        CorruptionError
+//     ReentryError (RuntimeError)
 
 #include <cstdarg>
 #include <cstring>
@@ -46,6 +47,8 @@ const ErrorRow kRows[] = {
      "A system call failed; errno, strerror and filename as in OSError."},
     {ErrorClass::kBusy, "kv_storage.StoreBusyError", ErrorClass::kError, &PyExc_OSError,
      "The store is held by a process that cannot be reached."},
+    {ErrorClass::kReentry, "kv_storage.ReentryError", ErrorClass::kError, &PyExc_RuntimeError,
+     "The computation of a cached value asked for that value itself."},
     {ErrorClass::kCorruption, "kv_storage.CorruptionError", ErrorClass::kError, nullptr,
      "Shared memory or a file breaks an invariant. Nothing was guessed; see Storage.verify()."},
 };
@@ -72,6 +75,8 @@ ErrorClass class_of(ErrorCode code) noexcept {
       return ErrorClass::kCorruption;
     case ErrorCode::kBusy:
       return ErrorClass::kBusy;
+    case ErrorCode::kReentry:
+      return ErrorClass::kReentry;
     case ErrorCode::kInterrupted:
       return ErrorClass::kError;
   }

@@ -2,6 +2,7 @@
 
 #include "args.hpp"
 #include "bind.hpp"
+#include "cache_methods.hpp"
 #include "csv_methods.hpp"
 #include "ordered_codec.hpp"
 #include "schema_argument.hpp"
@@ -131,6 +132,8 @@ const char* kind_name(CollectionKind kind) noexcept {
       return "map";
     case CollectionKind::kSet:
       return "set";
+    case CollectionKind::kCache:
+      return "cache";
   }
   return "unknown";
 }
@@ -269,7 +272,8 @@ constexpr char kSetDoc[] =
     "set($self, name, /, *, key=None)\n--\n\n"
     "The Set of this name, made on first use: unique members in order. `key` is their type, as for map().";
 constexpr char kCollectionsDoc[] =
-    "collections($self, /)\n--\n\nThe names of the collections, each with its kind: 'hash', 'records', 'map' or 'set'.";
+    "collections($self, /)\n--\n\n"
+    "The names of the collections, each with its kind: 'hash', 'records', 'map', 'set' or 'cache'.";
 constexpr char kRenameDoc[] =
     "rename($self, old, new, /, *, replace=False)\n--\n\n"
     "Rename a collection, in one step: readers see the old or the new one. An existing `new` is an ArgumentError, or\n"
@@ -298,6 +302,7 @@ PyMethodDef methods[] = {
     {"hash", method<hash>(), METH_FASTCALL | METH_KEYWORDS, kHashDoc},
     {"map", method<open_ordered_collection<CollectionKind::kMap>>(), METH_FASTCALL | METH_KEYWORDS, kMapDoc},
     {"set", method<open_ordered_collection<CollectionKind::kSet>>(), METH_FASTCALL | METH_KEYWORDS, kSetDoc},
+    {"cache", method<storage_cache>(), METH_FASTCALL | METH_KEYWORDS, kCacheDoc},
     {"collections", method<collections>(), METH_NOARGS, kCollectionsDoc},
     {"rename", method<rename>(), METH_FASTCALL | METH_KEYWORDS, kRenameDoc},
     {"drop", method<drop>(), METH_O, kDropDoc},

@@ -1,5 +1,6 @@
 // The functions of the module itself, and MISSING.
 
+#include "cache_methods.hpp"
 #include "module_state.hpp"
 #include "record_codec.hpp"
 #include "text.hpp"
@@ -63,6 +64,8 @@ PyMethodDef module_functions[] = {
      "escape($module, text, /)\n--\n\n"
      "`text` as a pattern that matches only itself: for text from elsewhere within a pattern of find()."},
     {"_open", method<reopen>(), METH_FASTCALL, "_open($module, address, name, /)\n--\n\nWhat a pickled handle calls."},
+    {"_open_cache", method<reopen_cache>(), METH_FASTCALL,
+     "_open_cache($module, address, name, ttl_ms, /)\n--\n\nWhat a pickled Cache calls."},
     {"_record", method<make_record>(), METH_FASTCALL,
      "_record($module, names, values, /)\n--\n\nWhat a pickled Record calls."},
     {nullptr, nullptr, 0, nullptr},

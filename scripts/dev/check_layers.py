@@ -23,7 +23,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "index": frozenset({"public", "base", "memory"}),
     "collections": frozenset({"public", "base", "memory", "index"}),
     "csv": frozenset({"public", "base", "memory", "index", "collections"}),
-    "store": frozenset({"public", "base", "memory", "index", "collections", "csv"}),
+    "cache": frozenset({"public", "base", "memory", "index", "collections"}),
+    "store": frozenset({"public", "base", "memory", "index", "collections", "cache", "csv"}),
     "python": frozenset({"public"}),
     "runner": frozenset({"public", "python"}),
 }

@@ -74,3 +74,13 @@ def test_peek_looks_into_a_running_service(tmp_path: Path) -> None:
     assert lines[0].startswith(f"{tmp_path / 'data'}: 2 keys, ")
     assert f"  process {process.pid}: 0 bytes pinned" in lines
     assert lines[-2:] == ["  hash 'h': 1 keys", "  'user:1': 'Ann'"]
+
+
+def test_memoize() -> None:
+    assert run_script("memoize.py") == [
+        "every process got [4.0, 3.3000000000000003, 4.0] True",
+        "computed {'book': 1, 'pen': 1}",
+        "hits and misses True True",
+        "<html> no such page 4 entries",
+        "after cache_clear 4.0 computed 2 times",
+    ]

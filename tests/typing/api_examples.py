@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import ItemsView, KeysView, ValuesView
 from datetime import date
 from typing import TYPE_CHECKING, Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
-from kv_storage import MISSING, Hash, Key, Map, Matches, Record, RecordHash, Set, Storage, escape
+from kv_storage import MISSING, Cache, Hash, Key, Map, Matches, Record, RecordHash, Set, Storage, escape
 
 
 def values(kv: Storage) -> None:
@@ -89,6 +90,29 @@ def ordered(kv: Storage) -> None:
     assert_type(list(tags & {"a"}), list[Any])
 
 
+def caches(kv: Storage) -> None:
+    """A cache, and functions that are called once."""
+    cache = kv.cache("pages", capacity="1MB", ttl=60)
+    assert_type(cache, Cache)
+    assert_type(cache.put("a", 1, ttl=5), bool)
+    assert_type(cache.get("a"), Any | None)
+    assert_type(cache.get_or_compute("b", lambda: 2), Any)
+    assert_type(cache.stats()["hits"], int)
+
+    @cache.memoize(ttl=5)
+    def price(item: str, *, currency: str = "EUR") -> int:
+        return len(item + currency)
+
+    @cache.memoize
+    async def later(number: int) -> str:
+        return str(number)
+
+    assert_type(price("a", currency="USD"), int)
+    assert_type(asyncio.run(later(1)), str)
+    price.cache_clear()
+    assert price.__wrapped__("a") == 4
+
+
 def store(kv: Storage) -> None:
     """The store as a whole."""
     assert_type(kv.stats()["keys"], int)
@@ -113,7 +137,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run all examples on a private store."""
     kv = Storage.memory(max_memory=64 * 1024 * 1024)
-    for example in (values, many, records, ordered, store):
+    for example in (values, many, records, ordered, caches, store):
         example(kv)
 
 

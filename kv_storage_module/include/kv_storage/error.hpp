@@ -21,6 +21,7 @@ enum class ErrorCode : std::uint8_t {
   kIo,            // a system call failed; `os_error` holds errno                       -> OSError
   kCorrupt,       // shared memory or a file breaks an invariant                        -> Error
   kBusy,          // the store is held by somebody that cannot be reached               -> OSError
+  kReentry,       // the computation of a cached value asked for itself                -> RuntimeError
   kInterrupted,   // the caller asked to stop (a Python signal handler raised)          -> whatever is set in Python
 };
 

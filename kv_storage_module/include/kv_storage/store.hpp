@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kv_storage/cache.hpp"
 #include "kv_storage/csv.hpp"
 #include "kv_storage/hash.hpp"
 #include "kv_storage/ordered.hpp"
@@ -25,6 +26,8 @@ struct StoreOptions {
   std::uint64_t max_memory = 0;
   // Into how many parts a Hash is split, 1 to 64. 0 = automatic: 1, or as many as max_memory needs (32 GiB a part).
   std::uint32_t parts = 0;
+  // Capacity of the cache `default` if whoever opens it first gives none, in bytes. 0 = kDefaultCacheCapacity.
+  std::uint64_t cache_capacity = 0;
 };
 
 enum class CollectionKind : std::uint8_t {  // stored: the numbers are frozen
@@ -32,6 +35,7 @@ enum class CollectionKind : std::uint8_t {  // stored: the numbers are frozen
   kRecordHash = 2,
   kMap = 3,
   kSet = 4,
+  kCache = 6,
 };
 
 struct CollectionInfo {
@@ -98,6 +102,10 @@ class Store : public std::enable_shared_from_this<Store> {
   [[nodiscard]] std::optional<RecordHash> find_records(const std::string& name);
   // A Map or a Set. With a key type, that becomes the collection's if it has none yet.
   [[nodiscard]] Ordered ordered(const std::string& name, CollectionKind kind, KeyType type = KeyType::kUnknown);
+  // Opens or creates. A capacity given is the cache's from now on, also if it exists; 0 = as it is, and for a new one
+  // that of StoreOptions for the name `default`, else kDefaultCacheCapacity (at most half of max_memory).
+  // Throws also Error{kInvalidArgument}: see Cache::resize.
+  [[nodiscard]] Cache cache(const std::string& name, std::uint64_t capacity = 0);
   [[nodiscard]] std::optional<CollectionKind> kind(const std::string& name) const;
   [[nodiscard]] std::vector<CollectionInfo> collections() const;
   bool drop(const std::string& name);  // false = there was none

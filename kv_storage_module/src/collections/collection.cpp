@@ -1,5 +1,6 @@
 #include "collections/collection.hpp"
 
+#include "collections/eviction.hpp"
 #include "kv_storage/error.hpp"
 
 namespace kv {
@@ -31,6 +32,14 @@ HashImpl::Bound HashImpl::current_bound() const {
   const std::uint64_t packed = bound_.load(std::memory_order_relaxed);
   const auto place = static_cast<std::uint32_t>(packed >> 32);
   return {{place & ((1U << kSlotBits) - 1), static_cast<std::uint32_t>(packed)}, place >> kSlotBits};
+}
+
+// Those of the part first: memory they free is there at once. Others free pages, which this part may then take.
+bool HashImpl::caches_gave_way(Part& part) const {
+  constexpr std::uint64_t kStepBytes = 1 << 20;
+  bool gave_way = eviction::relieve(part, kStepBytes);
+  for (std::uint32_t i = 0; i < part_count() && !gave_way; ++i) gave_way = eviction::relieve(this->part(i), kStepBytes);
+  return gave_way;
 }
 
 // Stores the epoch last: a thread that sees it sees the binding, and a stale one is caught by its serial.

@@ -12,6 +12,7 @@
 #include "collections/expiry.hpp"
 #include "collections/roots.hpp"
 #include "index/key_hash.hpp"
+#include "kv_storage/error.hpp"
 #include "kv_storage/schema.hpp"
 #include "kv_storage/store.hpp"
 #include "memory/arena.hpp"
@@ -27,7 +28,9 @@ class HashImpl {
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const noexcept { return arena_; }
   [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
   // Whether all of it lies in its home part. What lies in the others then is an empty root.
-  [[nodiscard]] bool whole() const noexcept { return kind_ != CollectionKind::kHash; }
+  [[nodiscard]] bool whole() const noexcept {
+    return kind_ != CollectionKind::kHash && kind_ != CollectionKind::kCache;
+  }
   [[nodiscard]] std::uint32_t part_count() const noexcept { return arena_->part_count(); }
   // Into how many slices, each in one part, the keys are divided.
   [[nodiscard]] std::uint32_t slice_count() const noexcept { return whole() ? 1 : part_count(); }
@@ -37,6 +40,9 @@ class HashImpl {
   [[nodiscard]] Part& part(std::uint32_t index) const noexcept { return arena_->part(index); }
 
   [[nodiscard]] std::uint64_t hash(ByteView key) const noexcept { return hash_key(key, arena_->header().hash_seed); }
+
+  // Where a key lies, in a collection that is not whole.
+  [[nodiscard]] Part& part_of(std::uint64_t hash) const noexcept { return part(slice_of(hash)); }
 
   // Runs section(root) in an optimistic section of `part`. The handle follows its name: if the collection was replaced
   // (rename, load_csv) it is bound anew first. Throws Error{kClosed} if the store was closed or the name is gone.
@@ -91,7 +97,8 @@ class HashImpl {
   }
 
   // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back. First,
-  // some of what has expired in the part is reclaimed.
+  // some of what has expired in the part is reclaimed. If there is no memory for the step, caches give way and it runs
+  // again: so what it has done is what it committed, and nothing else.
   template <class Step>
   auto write(Part& part, Step&& step) const {
     return write_in([&](const Bound&) -> Part& { return part; }, std::forward<Step>(step));
@@ -134,17 +141,22 @@ class HashImpl {
   auto write_in(Choose&& choose, Step&& step) const {
     for (;;) {
       const Bound bound = current_bound();
-      Transaction txn(choose(bound));
-      CollectionRoot* const root = find_root(txn, bound.binding);
-      if (root != nullptr) {
-        expiry::reclaim_in_passing(txn, *root);
-        if constexpr (std::is_invocable_v<Step, Transaction&, CollectionRoot&, Binding>) {
-          return step(txn, *root, bound.binding);
-        } else {
-          return step(txn, *root);
+      Part& chosen = choose(bound);
+      try {
+        Transaction txn(chosen);
+        CollectionRoot* const root = find_root(txn, bound.binding);
+        if (root != nullptr) {
+          expiry::reclaim_in_passing(txn, *root);
+          if constexpr (std::is_invocable_v<Step, Transaction&, CollectionRoot&, Binding>) {
+            return step(txn, *root, bound.binding);
+          } else {
+            return step(txn, *root);
+          }
         }
+        bind_again();
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kOverCapacity || !caches_gave_way(chosen)) throw;
       }
-      bind_again();
     }
   }
 
@@ -166,6 +178,8 @@ class HashImpl {
   [[nodiscard]] static std::uint64_t pack(const CatalogRecord& record) noexcept;
   void bind_again() const { epoch_.store(kUnbound, std::memory_order_relaxed); }
   void bind() const;
+
+  [[nodiscard]] bool caches_gave_way(Part& part) const;
 
   static constexpr std::uint64_t kUnbound = ~std::uint64_t{0};
 

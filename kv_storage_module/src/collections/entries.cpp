@@ -6,7 +6,20 @@
 
 namespace kv {
 
-Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms) {
+namespace {
+
+[[nodiscard]] EntryHeader header_for(ByteView key, const Value& value, std::uint64_t due_ms) noexcept {
+  return {kEntryKind, value.type, static_cast<std::uint16_t>(key.size()), static_cast<std::uint32_t>(value.size()),
+          due_ms != kNeverDue};
+}
+
+}  // namespace
+
+std::size_t entry_bytes(ByteView key, const Value& value, std::uint64_t due_ms) noexcept {
+  return header_for(key, value, due_ms).total_bytes();
+}
+
+Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms, std::size_t behind) {
   if (key.size() > kMaxKeyBytes) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a key of " + std::to_string(key.size()) + " bytes is longer than " + std::to_string(kMaxKeyBytes));
@@ -15,9 +28,9 @@ Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t
     throw Error(ErrorCode::kInvalidArgument,
                 "a value of " + std::to_string(value.size()) + " bytes is longer than 4 GiB less one");
   }
-  const EntryHeader header{kEntryKind, value.type, static_cast<std::uint16_t>(key.size()),
-                           static_cast<std::uint32_t>(value.size()), due_ms != kNeverDue};
-  const Ref entry = txn.allocate(header.total_bytes());
+  const EntryHeader header = header_for(key, value, due_ms);
+  const std::size_t bytes = header.total_bytes();
+  const Ref entry = txn.allocate(behind == 0 ? bytes : (bytes + 7) / 8 * 8 + behind);
   std::byte* const at = txn.fresh(entry);
   store_relaxed<std::uint64_t>(at, header.encode());
   copy_in(at + kEntryHeaderBytes, key.data(), key.size());

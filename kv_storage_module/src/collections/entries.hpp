@@ -10,8 +10,12 @@
 namespace kv {
 
 // A new entry, private to the transaction, that expires at `due_ms` (wall clock). Throws Error{kOverCapacity},
-// Error{kInvalidArgument} (key or value too long).
-[[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms = kNeverDue);
+// Error{kInvalidArgument} (key or value too long). `behind` = room for so many bytes that belong to the collection,
+// 8-aligned behind all else.
+[[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms = kNeverDue,
+                             std::size_t behind = 0);
+// How many bytes that needs, without `behind`.
+[[nodiscard]] std::size_t entry_bytes(ByteView key, const Value& value, std::uint64_t due_ms) noexcept;
 
 // Address of a live entry's value. Under the lock, under a pin, or for use in a section whose bounds were checked.
 [[nodiscard]] inline const std::byte* entry_value(const Part& part, Ref entry) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collections/cache_state.hpp"
 #include "collections/due_index.hpp"
 #include "collections/keyed.hpp"
 #include "collections/records.hpp"
@@ -17,6 +18,7 @@ constexpr std::uint64_t kRootsPerSlice = 64;  // collections looked at by one wr
 
 // Takes an expired entry out of its collection and frees what belongs to it.
 void release(Transaction& txn, CollectionRoot& root, Ref entry) {
+  if (root.cache != kNullRef) return cache_state::expire(txn, root, entry);
   const ByteView key = key_of(txn.part(), entry);
   const std::uint64_t hash = hash_key(key, txn.part().arena().header().hash_seed);
   static_cast<void>(keyed::unlink(txn, root, hash, key));

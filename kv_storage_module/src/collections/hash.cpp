@@ -6,53 +6,15 @@
 #include "collections/keyed.hpp"
 #include "collections/ranges.hpp"
 #include "collections/scanner.hpp"
+#include "collections/value_reader.hpp"
 #include "index/lookaside.hpp"
 #include "index/ranks.hpp"
-#include "memory/pins.hpp"
 
 namespace kv {
-
-// Fills a ValueBuffer; the one who may.
-struct ValueBufferWriter {
-  enum class Outcome : std::uint8_t { kAbsent, kCopied, kLarge };
-
-  // In a section: copies the value of `entry` if it is small.
-  static Outcome copy(const Part& part, Ref entry, ValueBuffer& out) noexcept {
-    if (entry == kNullRef) return Outcome::kAbsent;
-    const std::byte* at = part.at(entry, kEntryHeaderBytes);
-    const EntryHeader header = EntryHeader::load(at);
-    if (!ValueBuffer::fits_inline(header.type, header.value_bytes)) return Outcome::kLarge;
-    if (!part.contains(entry, header.total_bytes())) return Outcome::kAbsent;  // garbage: the section will run again
-    out.type_ = header.type;
-    out.size_ = header.value_bytes;
-    copy_out(out.inline_, at + header.value_offset(), header.value_bytes);
-    return Outcome::kCopied;
-  }
-
-  static void hold(Pin pin, ValueType type, ValueBuffer& out) noexcept {
-    out.type_ = type;
-    out.pin_ = std::move(pin);
-  }
-};
 
 namespace {
 
 using Outcome = ValueBufferWriter::Outcome;
-
-// Under the lock, inside a transaction that the caller commits.
-[[nodiscard]] Pin pin_entry(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry) {
-  const EntryHeader header = EntryHeader::load(txn.at(entry));
-  pins::pin(txn, entry, arena->slot());
-  const auto* value = reinterpret_cast<const char*>(txn.at(entry) + header.value_offset());
-  return {arena, txn.part().index(), entry, ByteView(value, header.value_bytes)};
-}
-
-// Reads a live entry into `out`, under the lock. A large value is pinned, by the transaction in progress.
-void load(Transaction& txn, const std::shared_ptr<Arena>& arena, Ref entry, ValueBuffer& out) {
-  if (ValueBufferWriter::copy(txn.part(), entry, out) == Outcome::kCopied) return;
-  const ValueType type = EntryHeader::load(txn.at(entry)).type;
-  ValueBufferWriter::hold(pin_entry(txn, arena, entry), type, out);
-}
 
 [[nodiscard]] bool holds(const Part& part, Ref entry, const Value& value) noexcept {
   const EntryHeader header = EntryHeader::load(part.at(entry, kEntryHeaderBytes));
@@ -151,7 +113,7 @@ bool Hash::put_if_absent(ByteView key, const Value& value, ValueBuffer& present)
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return put_entry(txn, root, hash, key, value, kNeverDue);
-    load(txn, impl_->arena(), entry, present);
+    load_value(txn, impl_->arena(), entry, present);
     txn.commit();
     return false;
   });
@@ -178,7 +140,7 @@ bool Hash::take(ByteView key, ValueBuffer& out) {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
   return impl_->write_key(hash, [&](Transaction& txn, CollectionRoot& root) {
-    return remove_entry(txn, root, hash, key, [&](Ref entry) { load(txn, impl_->arena(), entry, out); });
+    return remove_entry(txn, root, hash, key, [&](Ref entry) { load_value(txn, impl_->arena(), entry, out); });
   });
 }
 
@@ -222,7 +184,8 @@ bool Hash::take_end(End end, std::string& key, ValueBuffer& out) {
     const Ref entry = select(txn.part(), root.index, end == End::kFirst ? 0 : root.entries - 1);
     if (entry == kNullRef) throw Error(ErrorCode::kCorrupt, "a collection has fewer entries than it counts");
     key = entry_key(txn.part(), entry);
-    return remove_entry(txn, root, impl_->hash(key), key, [&](Ref taken) { load(txn, impl_->arena(), taken, out); });
+    return remove_entry(txn, root, impl_->hash(key), key,
+                        [&](Ref taken) { load_value(txn, impl_->arena(), taken, out); });
   });
 }
 
@@ -360,15 +323,13 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
       const std::uint32_t slice = impl_->slice_of(hashes[i]);
       std::size_t end = i + 1;
       while (end < count && impl_->slice_of(hashes[end]) == slice) ++end;
-      added += impl_->write_slice(slice, [&](Transaction& txn, CollectionRoot& root) {
-        std::uint64_t fresh = 0;
+      impl_->write_slice(slice, [&](Transaction& txn, CollectionRoot& root) {
         keyed::prefetch(txn.part(), root, std::span(hashes + i, end - i), keys.subspan(first + i, end - i));
-        for (std::size_t k = i; k < end; ++k) {
-          fresh += put_entry(txn, root, hashes[k], keys[first + k], values[first + k], due_ms) ? 1 : 0;
+        for (; i < end; ++i) {
+          added += put_entry(txn, root, hashes[i], keys[first + i], values[first + i], due_ms) ? 1 : 0;
         }
-        return fresh;
+        return true;
       });
-      i = end;
     }
   }
   return added;

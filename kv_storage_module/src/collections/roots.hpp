@@ -27,6 +27,7 @@ struct CollectionRoot {
   Ref due_index;              // what expires, by due time (collections/due_index.hpp); null = nothing
   std::uint64_t next_due_ms;  // no due time of the collection is earlier; kNeverDue = nothing expires
   std::uint32_t key_type;     // of a Map or Set: KeyType, 0 until the first key
+  Ref cache;                  // what makes it a cache (collections/cache_state.hpp); null for other kinds
 
   // Maps and Sets know their ranks.
   [[nodiscard]] bool counted() const noexcept {

@@ -24,6 +24,7 @@ inline constexpr std::size_t kGranule = 8;
 inline constexpr std::uint64_t kMaxSliceBytes = (std::uint64_t{1} << 32) * kGranule;  // 32 GiB
 
 inline constexpr std::size_t kChunkBytes = 16 * 1024;
+static_assert(kChunkBytes == kLargeBlockStep);
 inline constexpr std::size_t kPageBytes = 4096;
 inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk table, so 0 can mean "none"
 
@@ -38,14 +39,15 @@ struct ArenaHeader {
   std::uint64_t magic;
   std::uint32_t layout_version;
   std::uint32_t parts;
-  std::uint64_t id;            // random; tells one arena from another
-  std::uint64_t hash_seed;     // random; keys come from requests, so bucket choice must not be predictable
-  std::uint64_t total_bytes;   // of the file
-  std::uint64_t slice_offset;  // of part 0
-  std::uint64_t slice_bytes;   // of each part
-  std::uint64_t max_memory;    // upper bound of committed bytes over all parts
-  std::uint32_t next_serial;   // of the next collection; changes under the lock of part 0
-  std::uint64_t device;        // of the data directory, and its inode; 0 = a store without one
+  std::uint64_t id;              // random; tells one arena from another
+  std::uint64_t hash_seed;       // random; keys come from requests, so bucket choice must not be predictable
+  std::uint64_t total_bytes;     // of the file
+  std::uint64_t slice_offset;    // of part 0
+  std::uint64_t slice_bytes;     // of each part
+  std::uint64_t max_memory;      // upper bound of committed bytes over all parts
+  std::uint32_t next_serial;     // of the next collection; changes under the lock of part 0
+  std::uint64_t cache_capacity;  // of the cache `default` unless its maker says otherwise; 0 = none was configured
+  std::uint64_t device;          // of the data directory, and its inode; 0 = a store without one
   std::uint64_t inode;
   // Who took the slot last, as the PID namespace of that process counts. Each word is written by the slot's owner.
   std::uint32_t slot_pids[kMaxSlots];
@@ -123,6 +125,7 @@ struct PartControl {
   Ref directory;                       // table: slot -> CollectionRoot (collections/roots.hpp)
   Ref catalog;                         // part 0 only, root node of the index: name -> CatalogRecord
   Ref trash;                           // list of detached CollectionRoots whose contents wait to be freed
+  Ref cache_sides;                     // list of hit counters of caches, never freed (collections/cache_state.hpp)
 
   alignas(64) std::uint64_t journal_count;
   std::uint64_t transactions;

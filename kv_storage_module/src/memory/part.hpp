@@ -90,7 +90,7 @@ class Part {
     const Part& part_;
   };
 
-  // While one lives, this thread waits for locks without the hook of set_wait_hook, so that waiting cannot throw.
+  // While one lives, this thread waits without the hook of set_wait_hook, so that waiting cannot throw.
   // Safe whatever the caller holds: who has a part lock never waits for anything else.
   class PatientScope {
    public:

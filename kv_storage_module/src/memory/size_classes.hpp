@@ -44,6 +44,13 @@ struct SizeClass {
   return base + (coarse % 8 + 1) * (base / 8);
 }
 
+// What a block of at least `bytes` bytes really takes: its class, or whole chunks.
+inline constexpr std::size_t kLargeBlockStep = 16 * 1024;
+[[nodiscard]] constexpr std::size_t block_bytes_of(std::size_t bytes) noexcept {
+  return bytes <= kMaxSmallBytes ? size_class_bytes(size_class_of(bytes))
+                                 : (bytes + kLargeBlockStep - 1) / kLargeBlockStep * kLargeBlockStep;
+}
+
 [[nodiscard]] constexpr SizeClass make_size_class(std::size_t size_class) noexcept {
   const std::size_t block = size_class_bytes(size_class);
   const std::size_t chunks = block <= 8 * 1024 ? 4 : 16;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
@@ -88,6 +89,8 @@ void add_pinned_bytes(const Part& part, std::map<std::uint32_t, std::uint64_t>& 
       return "a Map";
     case CollectionKind::kSet:
       return "a Set";
+    case CollectionKind::kCache:
+      return "a Cache";
   }
   return "of an unknown kind";
 }
@@ -110,12 +113,15 @@ Store::~Store() = default;
 
 std::shared_ptr<Store> Store::create(const StoreOptions& options) {
   auto arena = Arena::create({.max_memory = options.max_memory, .parts = options.parts});
+  arena->header().cache_capacity = options.cache_capacity;
   make_root_hash(*arena);
   return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(arena))));
 }
 
 std::shared_ptr<Store> Store::open(const std::string& path, const StoreOptions& options) {
   auto attachment = Attachment::open(path, {.max_memory = options.max_memory, .parts = options.parts}, kOpeningHooks);
+  std::uint64_t& cache_capacity = attachment->arena()->header().cache_capacity;
+  if (load64(&cache_capacity) == 0) store_relaxed<std::uint64_t>(&cache_capacity, options.cache_capacity);
   return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(attachment))));
 }
 
@@ -205,6 +211,31 @@ Ordered Store::ordered(const std::string& name, CollectionKind kind, KeyType typ
   Ordered opened(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
   if (type != KeyType::kUnknown) opened.fix_key_type(type);
   return opened;
+}
+
+namespace {
+
+constexpr const char* kConfiguredCache = "default";
+
+[[nodiscard]] std::uint64_t default_capacity(const std::string& name, const ArenaHeader& header) {
+  const bool configured = name == kConfiguredCache && header.cache_capacity != 0;
+  return std::min(configured ? header.cache_capacity : kDefaultCacheCapacity, header.max_memory / 2);
+}
+
+}  // namespace
+
+Cache Store::cache(const std::string& name, std::uint64_t capacity) {
+  Arena& arena = *impl().arena;
+  if (capacity != 0) Cache::check_capacity(capacity, arena.header().max_memory);
+  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kCache, {});
+  if (record.kind != CollectionKind::kCache) {
+    throw Error(ErrorCode::kTypeMismatch, "the collection '" + name + "' is " + kind_name(record.kind));
+  }
+  const std::uint64_t wanted = capacity != 0 ? capacity : default_capacity(name, arena.header());
+  Cache cache(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record), wanted / arena.part_count());
+  const CacheStats made = cache.stats();  // makes what is missing of it
+  if (capacity != 0 && made.capacity != capacity / arena.part_count() * arena.part_count()) cache.resize(capacity);
+  return cache;
 }
 
 std::optional<RecordHash> Store::find_records(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "collections/cache_state.hpp"
 #include "collections/catalog.hpp"
 #include "collections/categories.hpp"
 #include "collections/due_index.hpp"
@@ -39,6 +40,7 @@ class PartVerifier {
       block = root.next_trash;
     }
     if (part_.index() == 0) verify_index_only(control.catalog, "the catalog");
+    cache_state::for_each_side(part_, [&](Ref ref) { claim(ref, "a table of hit counters"); });
     verify_pins();
     for (const auto& [ref, bytes] : unclaimed_) complain("a block of " + std::to_string(bytes) + " bytes is lost", ref);
   }
@@ -55,6 +57,7 @@ class PartVerifier {
   void verify_root(Ref block, const CollectionRoot& root) {
     claim(block, "a collection's root");
     std::unordered_set<Ref> entries;
+    if (root.cache != kNullRef) verify_cache(root, entries);
     std::uint64_t records = 0;
     verify_index(
         part_, root.index, [&](Ref node) { claim(node, "a node of an index"); },
@@ -75,11 +78,30 @@ class PartVerifier {
     verify_categories(root);
   }
 
+  // The queues say what is in a cache, and what that takes.
+  void verify_cache(const CollectionRoot& root, std::unordered_set<Ref>& entries) {
+    cache_state::for_each_block(part_, root, [&](Ref ref) { claim(ref, "what belongs to a cache"); });
+    std::uint64_t bytes[2] = {};
+    cache_state::for_each_entry(part_, root, [&](Ref entry, QueueKind kind) {
+      claim(entry, "a cached entry");
+      entries.insert(entry);
+      verify_home(entry, root);
+      bytes[static_cast<std::uint32_t>(kind)] += allocated_bytes(part_, entry);
+    });
+    const CacheState& state = cache_state::of(part_, root);
+    for (const QueueKind kind : kQueueKinds) {
+      const auto i = static_cast<std::uint32_t>(kind);
+      if (state.queues[i].bytes != bytes[i]) complain("a queue of a cache counts its bytes wrong", root.cache);
+    }
+  }
+
   // What waits to be freed may have lost its counts, but no block.
   void verify_trash(Ref block, const CollectionRoot& root) {
     claim(block, "a detached root");
     verify_index_only(root.index, "a detached index", IndexShape::kDismantled);
     verify_index_only(root.due_index, "a detached due index", IndexShape::kDismantled);
+    cache_state::for_each_block(part_, root, [&](Ref ref) { claim(ref, "what belonged to a cache"); });
+    cache_state::for_each_entry(part_, root, [&](Ref entry, QueueKind) { claim(entry, "a detached cached entry"); });
     for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
     for (const Ref slab : slabs::all(part_, root)) claim(slab, "a slab");
     verify_categories(root);
