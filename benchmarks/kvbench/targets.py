@@ -63,6 +63,8 @@ TARGETS = (
     Target("1 MB arrays, get, us", "numpy", "large_get_us", ITSELF, 2),
     Target("128 floats, put", "numpy", "small_puts_per_s", "lmdb", 2),
     Target("128 floats, get", "numpy", "small_gets_per_s", "lmdb", 2),
+    Target("cache, a request under Zipf 0.99", "cache", "request", DICT, 0.5),
+    Target("cache, hit ratio under Zipf 0.99", "cache", "hit_ratio", ITSELF, 0.79),
 )
 
 
