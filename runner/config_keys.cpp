@@ -40,7 +40,8 @@ constexpr ConfigKey kKeys[] = {
     {"kv_storage", "path", "",
      "Data directory, relative to this file: every process of this user that opens it has the same live store. It is "
      "made\n"
-     "if missing, its parents are not. Empty = a store of this process and its children.",
+     "if missing, its parents are not. The data last as long as a process has the store open: nothing is written to\n"
+     "disk yet. Empty = a store of this process and its children.",
      [](const std::string& value, Config& config, CsvSource&) { config.directory = value; }},
     {"kv_storage", "max_memory", "0",
      "Upper bound of the memory the store may take: 4096, 256MB (10^6), 1GiB (2^30), 10% (of RAM, or of the "

@@ -61,7 +61,10 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
         ("[python:x]", ["1: unknown section [python:x]; did you mean 'python'?"]),
         ("[csv:]\nkey = {id}", ["1: [csv:NAME] needs a name"]),
         ("parts = 1", ["1: 'parts' comes before any [section]"]),
-        ("[kv_storage]\n= 1", ["2: [kv_storage] unknown key ''; its keys are path, max_memory, parts, cache, csv"]),
+        (
+            "[kv_storage]\n= 1",
+            ["2: [kv_storage] unknown key ''; its keys are path, max_memory, parts, cache, csv"],
+        ),
         # twice
         ("[kv_storage]\nparts = 1\nparts = 1", ["3: [kv_storage] key 'parts' is there twice"]),
         ("[runner]\n[python]\n\n[runner]", ["4: section [runner] is there twice"]),
