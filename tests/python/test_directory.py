@@ -209,7 +209,7 @@ def test_multiprocessing_sees_one_store(path: Path, tmp_path: Path, method: str)
     kv = Storage(path)
     kv["from the parent"] = method
     (tmp_path / "pool.py").write_text(POOL)
-    line = [sys.executable, tmp_path / "pool.py", path, method]
+    line: list[str | Path] = [sys.executable, tmp_path / "pool.py", path, method]
     subprocess.run(line, check=True, timeout=PATIENCE)
     assert {key: kv[key] for key in kv.prefix("worker")} == {f"worker {n}": method for n in range(4)}
 
