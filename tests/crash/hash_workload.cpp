@@ -1,5 +1,6 @@
 // kv::Hash and the catalog, as a user has them. Keys of the oracle lie in the root Hash; besides there are keys and
-// collections that every writer changes, which must merely stay sound.
+// collections that every writer changes, which must merely stay sound. The same with a Map in the place of the root, at
+// bottom a Hash whose index counts: verify() then counts again.
 #include <cstring>
 #include <optional>
 
@@ -14,10 +15,13 @@ constexpr std::uint32_t kSharedKeys = 200;
 constexpr std::uint32_t kCollections = 3;
 constexpr std::size_t kMostHeld = 20;
 
+// Begins as a text key of a Map, which does not matter to a Hash.
+std::string typed(ByteView text) { return ordered_key::of_bytes(KeyType::kText, text); }
+
 // Short and long, with long common prefixes, so that the index has nodes of every kind. Ends with the number, which
 // makes a payload's key of it.
 std::string key_text(const char* kind, std::uint32_t writer, std::uint32_t number) {
-  std::string text = std::string(kind) + ":" + std::to_string(writer) + ":";
+  std::string text = typed(kind) + ":" + std::to_string(writer) + ":";
   if (number % 3 == 0) text += std::string(number % 7 * 5, 'x') + ":";
   return text + std::to_string(number);
 }
@@ -33,7 +37,7 @@ class HashWorkload final : public Workload {
         writers_(options.writers),
         store_(options.address.empty() ? Store::create({.max_memory = options.max_memory, .parts = kParts})
                                        : Store::attach(options.address)),
-        root_(store_->root()) {
+        root_(options.name == "map" ? Hash(store_->ordered("oracle", CollectionKind::kMap)) : store_->root()) {
     if (!options.address.empty()) return;
     for (std::uint32_t number = 0; number < kSharedKeys; number += 2) put_shared(steady_key(number), number, 1);
     make_room_for_pins();
@@ -168,7 +172,7 @@ class HashWorkload final : public Workload {
       pins.push_back(root_.pin(key, type));
     }
     pins.clear();
-    root_.erase_range(KeyRange::prefix("room:"));
+    root_.erase_range(KeyRange::prefix(typed("room:")));
   }
 
   void change_own(std::uint32_t writer, Random& random) {
@@ -284,7 +288,7 @@ class HashWorkload final : public Workload {
         root_.erase(shared_key(number));
         return;
       case 1:
-        if (random.one_in(32)) root_.erase_range(KeyRange::prefix("shared:0:1"));
+        if (random.one_in(32)) root_.erase_range(KeyRange::prefix(typed("shared:0:1")));
         return;
       case 2:
         return put_shared(steady_key(number & ~1U), number & ~1U, random.below(1'000));
@@ -368,7 +372,7 @@ class HashWorkload final : public Workload {
   // Keys ascend (or descend), none comes twice, and none is missed that nobody removes.
   void scan_all(Random& random) {
     const bool reverse = random.one_in(2);
-    Scan scan = root_.scan(KeyRange::prefix("steady:"), true, reverse);
+    Scan scan = root_.scan(KeyRange::prefix(typed("steady:")), true, reverse);
     ScanPage page;
     std::string last;
     std::size_t found = 0;

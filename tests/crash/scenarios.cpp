@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "memory/clock.hpp"
+
 namespace kv::crash {
 namespace {
 
@@ -29,12 +31,22 @@ struct Record {
   std::uint32_t padding;
 };
 
+constexpr std::uint64_t kTtlMs = 3'600'000;  // no test takes so long
+
+// Runs `operate` when all due times of the scenario store are past.
+template <class Operate>
+void later(Operate&& operate) {
+  set_clock_hook([] { return ~std::uint64_t{0} - 1; });
+  operate();
+  set_clock_hook(nullptr);
+}
+
 RecordHash records_of(Store& store) { return store.records("records", make_schema()); }
 
-void put_record(Store& store, const std::string& key, std::int64_t number) {
+void put_record(Store& store, const std::string& key, std::int64_t number, std::uint64_t ttl_ms = kNoTtl) {
   RecordHash records = records_of(store);
   const Record record{number, -number, records.category_code(2, "text " + std::to_string(number)), 0};
-  records.put(key, &record);
+  records.put(key, &record, ttl_ms);
 }
 
 template <class Collection>
@@ -44,6 +56,8 @@ void add_contents(const Collection& collection, const std::string& name, Content
   while (scan.next(page)) {
     for (const ScanPage::Item& item : page.items) {
       std::string& value = contents[name + "/" + std::string(page.key(item))];
+      const auto left = collection.time_to_live(page.key(item));
+      if (left && left->expires) contents[name + "/" + std::string(page.key(item)) + " expires"] = "";
       if (item.has_value()) {
         value = page.value(item);
       } else if constexpr (std::is_same_v<Collection, Hash>) {
@@ -78,6 +92,17 @@ const std::vector<Scenario>& scenarios() {
       {"increment", [](Store& store) { store.root().increment("counter", 41); }},
       {"compare_and_set",
        [](Store& store) { store.root().compare_and_set(key_text(0), bytes_value(""), bytes_value("swapped")); }},
+      {"put_ttl", [](Store& store) { store.root().put("key-5555", bytes_value("new"), kTtlMs); }},
+      {"put_over_ttl", [](Store& store) { store.root().put("due-3", bytes_value("new"), kTtlMs); }},
+      {"put_clears_ttl", [](Store& store) { store.root().put("due-3", bytes_value("new")); }},
+      {"erase_ttl", [](Store& store) { store.root().erase("due-3"); }},
+      {"expire", [](Store& store) { store.root().expire("due-3", 2 * kTtlMs); }},
+      {"expire_in_place", [](Store& store) { store.root().expire(key_text(1), kTtlMs); }},
+      {"expire_copied", [](Store& store) { store.root().expire("large", kTtlMs); }},
+      {"persist", [](Store& store) { store.root().persist("due-3"); }},
+      {"reclaim", [](Store& store) { later([&] { store.root().erase("absent"); }); }, true},
+      {"record_put_ttl", [](Store& store) { put_record(store, "r7", 3, kTtlMs); }},
+      {"record_reclaim", [](Store& store) { later([&] { static_cast<void>(records_of(store).size()); }); }, true},
       {"make", [](Store& store) { static_cast<void>(store.hash("third")); }},
       {"rename", [](Store& store) { store.rename("first", "renamed", false); }},
       {"rename_over", [](Store& store) { store.rename("first", "second", true); }},
@@ -104,6 +129,10 @@ std::shared_ptr<Store> make_scenario_store() {
     for (std::uint32_t i = 0; i < 5; ++i) hash.put(key_text(i), bytes_value(name));
   }
   for (std::int64_t i = 0; i < 20; ++i) put_record(*store, "r" + std::to_string(i), i);
+  for (int i = 0; i < 6; ++i) {
+    root.put("due-" + std::to_string(i), bytes_value("d"), kTtlMs);
+    put_record(*store, "r-due-" + std::to_string(i), i, kTtlMs);
+  }
   return store;
 }
 
