@@ -16,7 +16,7 @@
 
 #include "config_values.hpp"
 #include "failure.hpp"
-#include "owned_fd.hpp"
+#include "kv_storage/owned_fd.hpp"
 
 namespace runner {
 namespace {
@@ -39,7 +39,7 @@ Failure cannot_listen(const ListenAddress& address, int error) {
 }
 
 // `fd`, or a copy that lies above what is passed.
-int move_up(OwnedFd fd) {
+int move_up(kv::OwnedFd fd) {
   const int high = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstOwnFd);
   if (high < 0) throw Failure(kSystem, concat("runner: cannot keep a socket open: ", std::strerror(errno)));
   return high;
@@ -58,7 +58,7 @@ Listener bind_tcp(const ListenAddress& address) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    OwnedFd fd(::socket(each->ai_family, each->ai_socktype | SOCK_CLOEXEC, each->ai_protocol));
+    kv::OwnedFd fd(::socket(each->ai_family, each->ai_socktype | SOCK_CLOEXEC, each->ai_protocol));
     const int on = 1;
     if (fd.is_open() && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         ::bind(fd.get(), each->ai_addr, each->ai_addrlen) == 0) {
@@ -73,7 +73,7 @@ Listener bind_tcp(const ListenAddress& address) {
 bool is_stale(const sockaddr_un& place) {
   struct stat status = {};
   if (::lstat(place.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-  const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const kv::OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place) != 0 && errno == ECONNREFUSED;
 }
 
@@ -81,7 +81,7 @@ Listener bind_unix(const ListenAddress& address) {
   sockaddr_un place = {};
   place.sun_family = AF_UNIX;
   address.path.copy(place.sun_path, kMaxUnixPath);
-  OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  kv::OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.is_open()) throw cannot_listen(address, errno);
   if (is_stale(place)) ::unlink(place.sun_path);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place) != 0) {
@@ -158,7 +158,7 @@ std::vector<Listener> take_passed_listeners() {
     std::vector<std::string> names = split_names(std::getenv("LISTEN_FDNAMES"));
     names.resize(static_cast<std::size_t>(count), "unknown");
     for (int i = 0; i < count; ++i) {
-      listeners.push_back({move_up(OwnedFd(kFirstPassedFd + i)), names[static_cast<std::size_t>(i)], ""});
+      listeners.push_back({move_up(kv::OwnedFd(kFirstPassedFd + i)), names[static_cast<std::size_t>(i)], ""});
     }
   }
   for (const char* variable : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}) ::unsetenv(variable);

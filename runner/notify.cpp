@@ -35,7 +35,7 @@ void notify_service_manager(const std::string& text) noexcept {
   if (place == nullptr) return;
   sockaddr_un address;
   const socklen_t length = parse(place, address);
-  const OwnedFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const kv::OwnedFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (length == 0 || !fd.is_open()) return;
   [[maybe_unused]] const ssize_t sent = ::sendto(fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                                                  reinterpret_cast<const sockaddr*>(&address), length);

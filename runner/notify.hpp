@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "owned_fd.hpp"
+#include "kv_storage/owned_fd.hpp"
 
 namespace runner {
 
@@ -34,7 +34,7 @@ class NotifySocket {
   [[nodiscard]] std::optional<Notification> receive();
 
  private:
-  OwnedFd socket_;
+  kv::OwnedFd socket_;
 };
 
 }  // namespace runner

@@ -58,7 +58,7 @@ class SignalQueue {
   }
 
  private:
-  OwnedFd fd_;
+  kv::OwnedFd fd_;
 };
 
 // What the supervisor takes over from its start, or from the runner that it replaces.

@@ -15,8 +15,8 @@
 #include "concat.hpp"
 #include "config.hpp"
 #include "failure.hpp"
+#include "kv_storage/owned_fd.hpp"
 #include "log.hpp"
-#include "owned_fd.hpp"
 #include "preload.hpp"
 #include "virtual_env.hpp"
 #include "worker_process.hpp"
@@ -109,7 +109,7 @@ bool has_handover() noexcept { return std::getenv(kHandoverVariable) != nullptr;
 std::optional<Handover> take_handover() {
   const char* const variable = std::getenv(kHandoverVariable);
   if (variable == nullptr) return std::nullopt;
-  const OwnedFd file(std::atoi(variable));
+  const kv::OwnedFd file(std::atoi(variable));
   ::unsetenv(kHandoverVariable);
   set_close_on_exec(store_fd(), true);
   Handover handover = parse(read_all(file.get()));
@@ -147,7 +147,7 @@ int Upgrade::replace_this_process(const std::vector<Listener>& listeners, const 
   const bool is_kept = std::any_of(workers.begin(), workers.end(),
                                    [](const Worker& worker) { return worker.state == WorkerState::kReady; });
   if (is_directory(store_address()) && !is_kept) return ECHILD;
-  const OwnedFd file(::memfd_create("runner_handover", 0));
+  const kv::OwnedFd file(::memfd_create("runner_handover", 0));
   const std::string text = describe(listeners, notify.fd(), workers);
   if (!file.is_open() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
     return errno;

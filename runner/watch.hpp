@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "owned_fd.hpp"
+#include "kv_storage/owned_fd.hpp"
 
 namespace runner {
 
@@ -23,7 +23,7 @@ class Watch {
   void add_tree(const std::string& directory);
   bool add(const std::string& directory);
 
-  OwnedFd inotify_;
+  kv::OwnedFd inotify_;
   std::map<int, std::string> directories_;  // by watch descriptor
   std::string file_;
   bool is_full_ = false;

@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/owned_fd.hpp"
 #include "collections/entries.hpp"
 #include "index/cursor.hpp"
 #include "index/key_index.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/owned_fd.hpp"
 #include "memory/system.hpp"
 
 namespace kv {

@@ -12,8 +12,8 @@
 #include <set>
 #include <vector>
 
-#include "base/owned_fd.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/owned_fd.hpp"
 #include "memory/clock.hpp"
 #include "memory/pins.hpp"
 #include "memory/system.hpp"

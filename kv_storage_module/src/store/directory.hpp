@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/owned_fd.hpp"
+#include "kv_storage/owned_fd.hpp"
 
 namespace kv {
 

@@ -19,7 +19,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/owned_fd.hpp"
+#include "kv_storage/owned_fd.hpp"
 #include "store/directory.hpp"
 #include "store/member.hpp"
 

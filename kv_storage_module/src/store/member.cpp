@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/owned_fd.hpp"
 #include "kv_storage/error.hpp"
+#include "kv_storage/owned_fd.hpp"
 #include "memory/system.hpp"
 
 namespace kv {

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace runner {
+namespace kv {
 
 class OwnedFd {
  public:
@@ -30,4 +30,4 @@ class OwnedFd {
   int fd_ = -1;
 };
 
-}  // namespace runner
+}  // namespace kv
