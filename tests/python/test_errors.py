@@ -16,6 +16,7 @@ BASES = {
     "ClosedError": ValueError,
     "CapacityError": MemoryError,
     "IntegerOverflowError": OverflowError,
+    "ReentryError": RuntimeError,
     "StorageIOError": OSError,
     "StoreBusyError": OSError,
     "CorruptionError": Exception,
