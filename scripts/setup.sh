@@ -96,7 +96,7 @@ make_environment() {
     test) requirements=(-r requirements/test.txt) stamps='test|ci' ;;
     ci) requirements=(-r requirements/dev.txt) stamps='ci' ;;
   esac
-  sum=$(cat requirements/{build,run,test,dev}.txt | sha256sum | cut -d' ' -f1)
+  sum=$(cat requirements/{arrow,build,run,test,dev}.txt | sha256sum | cut -d' ' -f1)
   if ! grep -qsxE "($stamps) $sum" "$venv/requirements.stamp"; then
     "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${requirements[@]}"
     echo "$level $sum" >"$venv/requirements.stamp"

@@ -216,6 +216,7 @@ void bind_key(PyObject* module, ModuleState& state);
 void bind_record(PyObject* module, ModuleState& state);
 void bind_edit(PyObject* module, ModuleState& state);
 void bind_cache(PyObject* module, ModuleState& state);
+void bind_arrow(PyObject* module, ModuleState& state);  // after the types it adds methods to
 
 // Makes a heap type of the module; `base` may be nullptr.
 [[nodiscard]] Ref make_type(PyObject* module, PyType_Spec& spec, PyObject* base = nullptr);

@@ -29,6 +29,7 @@ int execute(PyObject* module) {
   bind_set(module, state);
   bind_store(module, state);
   bind_cache(module, state);
+  bind_arrow(module, state);
   bind_functions(module, state);
   set_wait_hook(&wait_for_lock);
   publish_state(module);

@@ -23,6 +23,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "index": frozenset({"public", "base", "memory"}),
     "collections": frozenset({"public", "base", "memory", "index"}),
     "csv": frozenset({"public", "base", "memory", "index", "collections"}),
+    "arrow": frozenset({"public", "base", "memory", "index", "collections"}),
     "cache": frozenset({"public", "base", "memory", "index", "collections"}),
     "store": frozenset({"public", "base", "memory", "index", "collections", "cache", "csv"}),
     "python": frozenset({"public"}),

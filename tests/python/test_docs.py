@@ -8,7 +8,15 @@ import re
 import pytest
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
-PAGES = ["api.md", "cache.md", "expiry.md", "map_and_set.md", "memory_and_views.md", "processes.md"]
+PAGES = [
+    "api.md",
+    "arrow.md",
+    "cache.md",
+    "expiry.md",
+    "map_and_set.md",
+    "memory_and_views.md",
+    "processes.md",
+]
 
 
 def examples(page: str) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import statistics
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from .support import ROOT, environment, runner_binary
 
 
-def run_script(name: str) -> list[str]:
-    command = [runner_binary(), str(ROOT / "scripts" / name)]
+def run_script(name: str, *arguments: str) -> list[str]:
+    command = [runner_binary(), str(ROOT / "scripts" / name), *arguments]
     result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.splitlines()
@@ -35,6 +39,27 @@ def test_leaderboard() -> None:
         "100 players have 5000 to 5999",
         "67 veterans are winners",
     ]
+
+
+def test_frames_hands_flights_to_the_frames_of_others() -> None:
+    for library in ("duckdb", "polars", "pyarrow"):
+        pytest.importorskip(library)
+    sample = ROOT / "tests/data/flights_sample.csv"
+    with sample.open(newline="") as file:
+        flights = list(csv.DictReader(file))
+    delays: dict[str, list[float]] = {}
+    for flight in flights:
+        if flight["dep_delay"] != "NA":
+            delays.setdefault(flight["carrier"], []).append(float(flight["dep_delay"]))
+    worst = sorted(delays, key=lambda carrier: -statistics.mean(delays[carrier]))[:3]
+    lines = run_script("frames.py", str(sample))
+    missing = [flight["dep_delay"] for flight in flights].count("NA")
+    assert lines[0] == f"pyarrow: {len(flights)} rows of {len(flights[0]) + 1} columns, {missing} never left"
+    assert lines[1:4] == [
+        f"duckdb: {carrier} is {statistics.mean(delays[carrier]):.1f} minutes late in {len(delays[carrier])} flights"
+        for carrier in worst
+    ]
+    assert lines[5].startswith("polars: JFK-LAX has 5 flights")
 
 
 def test_reload_demo_loses_the_dict_and_keeps_the_store() -> None:

@@ -64,6 +64,8 @@ def records(kv: Storage) -> None:
     assert_type(flights["a"].asdict(), dict[str, Any])
     assert_type(flights.categories("carrier"), list[str])
     assert flights.column("dep_delay").sum() == 10
+    assert_type(flights.__arrow_c_stream__(), object)
+    assert_type(flights.find("a*").__arrow_c_array__(), tuple[object, object])
     assert_type(kv.hash("plain"), Hash)
     assert_type(flights.schema, dict[str, str])
 

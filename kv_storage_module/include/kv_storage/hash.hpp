@@ -132,6 +132,7 @@ class Hash {
 
  private:
   friend class Ordered;
+  friend struct HandleAccess;
   enum class End : bool { kFirst, kLast };
   // In one step; of an ordered collection only.
   bool take_end(End end, std::string& key, ValueBuffer& out);
@@ -193,6 +194,7 @@ class RecordHash {
   explicit RecordHash(std::shared_ptr<HashImpl> impl) noexcept : impl_(std::move(impl)) {}
 
  private:
+  friend struct HandleAccess;
   std::shared_ptr<HashImpl> impl_;
 };
 

@@ -27,6 +27,7 @@ class HashImpl {
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const noexcept { return arena_; }
   [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
+  [[nodiscard]] CollectionKind kind() const noexcept { return kind_; }
   // Whether all of it lies in its home part. What lies in the others then is an empty root.
   [[nodiscard]] bool whole() const noexcept {
     return kind_ != CollectionKind::kHash && kind_ != CollectionKind::kCache;
@@ -191,6 +192,14 @@ class HashImpl {
   std::string encoded_schema_;
   mutable std::atomic<std::uint64_t> epoch_{kUnbound};  // of the catalog when the name was last looked up
   mutable std::atomic<std::uint64_t> bound_;            // home part, slot, serial, packed: read together
+};
+
+// What lies behind a handle: for layers above that read collections as they lie.
+struct HandleAccess {
+  template <class Handle>
+  [[nodiscard]] static const std::shared_ptr<HashImpl>& impl(const Handle& handle) noexcept {
+    return handle.impl_;
+  }
 };
 
 }  // namespace kv

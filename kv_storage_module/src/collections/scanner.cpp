@@ -80,18 +80,19 @@ PartScan::PartScan(const HashImpl& collection, int part, const KeyRange& range, 
       reverse_(reverse),
       cursor_(make_cursor(range_, reverse)) {}
 
-bool PartScan::next(ScanPage& page) {
+template <class Fill>
+bool PartScan::next_filled(ScanPage& page, Fill&& fill_by) {
   if (page.bytes.size() < kFirstPageBytes) page.bytes.resize(kFirstPageBytes);
   while (more_) {
     page.items.resize(kPageItems);
-    const Result result = fill_page(page);
+    const Result result = fill_by(page);
     page.items.resize(result.items);
     if (result.outcome == Filled::kMoved) {
-      restart_after(last_key_);
+      resume_after(last_key_);
       continue;
     }
     if (result.items > 0) last_key_ = page.key(page.items.back());
-    more_ = cursor_.advance(result.items, last_key_);
+    more_ = cursor_.advance(result.items, last_key_ ? ByteView(*last_key_) : ByteView());
     if (result.outcome == Filled::kNeedsRoom) {
       page.bytes.resize(std::max(result.bytes, 2 * page.bytes.size()));
       continue;
@@ -100,6 +101,24 @@ bool PartScan::next(ScanPage& page) {
   }
   page.items.clear();
   return false;
+}
+
+bool PartScan::next(ScanPage& page) {
+  return next_filled(page, [this](ScanPage& to) { return fill_page(to); });
+}
+
+std::vector<ScanPage> PartScan::next_locked(std::size_t items) {
+  return collection_.write_home([&](Transaction& txn, const CollectionRoot& root) {
+    std::vector<ScanPage> pages;
+    std::size_t read = 0;
+    while (read < items) {
+      ScanPage page;
+      if (!next_filled(page, [&](ScanPage& to) { return fill(txn.part(), root, to); })) break;
+      read += page.items.size();
+      pages.push_back(std::move(page));
+    }
+    return pages;
+  });
 }
 
 PartScan::Result PartScan::fill_page(ScanPage& page) {
@@ -112,8 +131,9 @@ PartScan::Result PartScan::fill_page(ScanPage& page) {
 
 // Runs inside a section: fills the items and bytes that `next` has made room for.
 PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, ScanPage& page) noexcept {
-  if (part_ != nullptr && part_ != &part) return {Filled::kMoved, 0, 0};
-  part_ = &part;
+  const State now{&root, load32(&root.serial), part.sequence()};
+  if (state_.root != nullptr && !state_.same_contents(now)) return {Filled::kMoved, 0, 0};
+  state_ = now;
   const std::uint32_t record_bytes = with_values_ ? load32(&root.record_bytes) : 0;
   const std::span<const Ref> entries =
       cursor_.collect(part, load32(&root.index), kPageItems, with_values_ && record_bytes == 0);
@@ -140,12 +160,14 @@ PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, Sc
   return {Filled::kPage, items, used};
 }
 
-// The collection was replaced and lives in another part now.
-void PartScan::restart_after(ByteView key) {
-  part_ = nullptr;
-  if (!last_key_.empty())
-    (reverse_ ? range_.stop : range_.start) = std::string(key) + (reverse_ ? "" : std::string(1, '\0'));
-  cursor_ = make_cursor(range_, reverse_);
+// Also if the collection was replaced, and lives elsewhere now.
+void PartScan::resume_after(const std::optional<std::string>& key) {
+  KeyRange rest = range_;
+  if (key) (reverse_ ? rest.stop : rest.start) = reverse_ ? *key : *key + '\0';
+  cursor_ = make_cursor(rest, reverse_);
+  state_ = {};
+  last_key_ = key;
+  more_ = true;
 }
 
 ScanImpl::ScanImpl(std::shared_ptr<HashImpl> collection, const KeyRange& range, bool with_values, bool reverse)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,32 @@ namespace kv {
 // One part's share of a scan.
 class PartScan {
  public:
-  // `part` < 0: the part that the schema collection lives in, wherever that is by then.
+  // `part` < 0: the part that a collection lives in which is whole, wherever that is by then.
   PartScan(const HashImpl& collection, int part, const KeyRange& range, bool with_values, bool reverse);
 
   // Replaces the contents of `page` by the next items; false = there are none.
   bool next(ScanPage& page);
+
+  // What a page was read from. Equal states: the pages together are one state of the collection. The codes of
+  // categories mean the same as long as the contents are the same: not after clear(), or a replacement.
+  struct State {
+    const CollectionRoot* root = nullptr;
+    std::uint32_t serial = 0;
+    std::uint64_t sequence = 0;
+    [[nodiscard]] bool same_contents(const State& other) const noexcept {
+      return root == other.root && serial == other.serial;
+    }
+    friend bool operator==(const State&, const State&) = default;
+  };
+  [[nodiscard]] const State& state() const noexcept { return state_; }  // of the last page
+
+  // The next pages up to `items` items or a few more, all of one state, however much others write: they wait for the
+  // lock meanwhile. Only of a collection that is whole. Empty = there are none.
+  std::vector<ScanPage> next_locked(std::size_t items);
+
+  // Where the scan stands: behind this key; none = at its beginning. Going back to a place reads what follows it again.
+  [[nodiscard]] const std::optional<std::string>& position() const noexcept { return last_key_; }
+  void resume_after(const std::optional<std::string>& key);
 
  private:
   enum class Filled : std::uint8_t { kPage, kNeedsRoom, kMoved };
@@ -30,7 +52,8 @@ class PartScan {
 
   Result fill(const Part& part, const CollectionRoot& root, ScanPage& page) noexcept;
   Result fill_page(ScanPage& page);
-  void restart_after(ByteView key);
+  template <class Fill>
+  bool next_filled(ScanPage& page, Fill&& fill_by);
 
   const HashImpl& collection_;
   int part_index_;
@@ -38,8 +61,8 @@ class PartScan {
   bool with_values_;
   bool reverse_;
   Cursor cursor_;
-  const Part* part_ = nullptr;  // where the cursor has been
-  std::string last_key_;
+  State state_;  // without a root: the cursor has been nowhere
+  std::optional<std::string> last_key_;
   bool more_ = true;
 };
 
