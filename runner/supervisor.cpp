@@ -272,8 +272,8 @@ void Supervisor::begin_upgrade() {
 
 void Supervisor::on_upgrade_checked(int status) {
   if (!upgrade_.end_check(status) || stopping_) return;
-  const int error = upgrade_.replace_this_process(own_.listeners, *own_.notify, pool_.workers());
-  log(LogLevel::kError, concat("SIGUSR2: no upgrade: ", std::strerror(error)));
+  const std::string reason = upgrade_.replace_this_process(own_.listeners, *own_.notify, pool_.workers());
+  log(LogLevel::kError, concat("SIGUSR2: no upgrade: ", reason));
 }
 
 // Says how it is, where it is looked at: log, service manager, process title.

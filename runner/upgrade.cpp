@@ -142,15 +142,16 @@ bool Upgrade::end_check(int status) {
   return false;
 }
 
-int Upgrade::replace_this_process(const std::vector<Listener>& listeners, const NotifySocket& notify,
-                                  const std::vector<Worker>& workers) const {
+std::string Upgrade::replace_this_process(const std::vector<Listener>& listeners, const NotifySocket& notify,
+                                          const std::vector<Worker>& workers) const {
   const bool is_kept = std::any_of(workers.begin(), workers.end(),
                                    [](const Worker& worker) { return worker.state == WorkerState::kReady; });
-  if (is_directory(store_address()) && !is_kept) return ECHILD;
+  if (is_directory(store_address()) && !is_kept) return "no worker serves, so nobody would keep the data meanwhile";
   const kv::OwnedFd file(::memfd_create("runner_handover", 0));
   const std::string text = describe(listeners, notify.fd(), workers);
-  if (!file.is_open() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return errno;
+  if (!file.is_open() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return concat("cannot write down what is handed over: ", std::strerror(errno));
+  }
   std::vector<int> kept = {store_fd(), notify.fd()};
   for (const Listener& listener : listeners) kept.push_back(listener.fd);
   for (const int fd : kept) set_close_on_exec(fd, false);
@@ -161,10 +162,10 @@ int Upgrade::replace_this_process(const std::vector<Listener>& listeners, const 
   pointers.push_back(nullptr);
   log(LogLevel::kInfo, concat("becoming ", executable_));
   ::execv(executable_.c_str(), pointers.data());
-  const int error = errno;
+  const std::string reason = concat(executable_, ": ", std::strerror(errno));
   ::unsetenv(kHandoverVariable);
   for (const int fd : kept) set_close_on_exec(fd, true);
-  return error;
+  return reason;
 }
 
 }  // namespace runner

@@ -45,10 +45,10 @@ class Upgrade {
   [[nodiscard]] bool end_check(int status);  // of the checker; says why if it has refused
   [[nodiscard]] pid_t checker() const noexcept { return checker_; }
 
-  // Returns only if it fails, for lack of a worker that serves and so keeps the data directory's store, too: an errno,
-  // everything as before.
-  [[nodiscard]] int replace_this_process(const std::vector<Listener>& listeners, const NotifySocket& notify,
-                                         const std::vector<Worker>& workers) const;
+  // Returns only if it fails: why, and everything is as before. A data directory's store is nobody's between the two
+  // programs unless a worker has it, so that one which serves is needed.
+  [[nodiscard]] std::string replace_this_process(const std::vector<Listener>& listeners, const NotifySocket& notify,
+                                                 const std::vector<Worker>& workers) const;
 
  private:
   std::string executable_;              // where the runner was found at the start: links are followed anew

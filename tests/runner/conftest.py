@@ -1,14 +1,15 @@
-"""Fixtures: the runner under test, the python3 it must behave like, PID 1."""
+"""Fixtures: the runner under test, the python3 it must behave like, services, PID 1."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from .service import SERVER, Service
 from .support import Outcome, find_python, find_runner, run_program
 
 
@@ -40,6 +41,21 @@ def run(runner: Path, tmp_path: Path) -> Callable[..., Outcome]:
         return run_program(runner, *arguments, cwd=cwd, env=env, stdin=stdin)
 
     return run_runner
+
+
+@pytest.fixture
+def start(runner: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start the runner in an empty directory with SERVER as main.py; what still runs at the end is killed."""
+    (tmp_path / "main.py").write_text(SERVER)
+    services: list[Service] = []
+
+    def start_service(*arguments: str, **options: object) -> Service:
+        services.append(Service(runner, *arguments, cwd=tmp_path, **options))  # type: ignore[arg-type]
+        return services[-1]
+
+    yield start_service
+    for service in services:
+        service.kill()
 
 
 @pytest.fixture(scope="session")

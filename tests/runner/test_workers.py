@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,21 +24,6 @@ LISTEN = ("--listen", "127.0.0.1:0")
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING|ERROR) (supervisor|worker \d+)\[\d+\]: \S.*"
 )
-
-
-@pytest.fixture
-def start(runner: Path, tmp_path: Path) -> Iterator[Start]:
-    """Start the runner in an empty directory with SERVER as main.py; what still runs at the end is killed."""
-    (tmp_path / "main.py").write_text(SERVER)
-    services: list[Service] = []
-
-    def start_service(*arguments: str, **options: object) -> Service:
-        services.append(Service(runner, *arguments, cwd=tmp_path, **options))  # type: ignore[arg-type]
-        return services[-1]
-
-    yield start_service
-    for service in services:
-        service.kill()
 
 
 def serving(start: Start, workers: int = 2, *options: str) -> Service:
