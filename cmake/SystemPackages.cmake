@@ -9,6 +9,9 @@ set(KV_SYSTEM_PACKAGES
   "fast_float/fast_float.h=libfast-float-dev"
   "xxhash.h=libxxhash-dev"
 )
+if(KV_JEMALLOC AND NOT KV_SANITIZE)
+  list(APPEND KV_SYSTEM_PACKAGES "jemalloc/jemalloc.h=libjemalloc-dev")
+endif()
 if(KV_BUILD_TESTS)
   list(APPEND KV_SYSTEM_PACKAGES "doctest/doctest.h=doctest-dev")
 endif()

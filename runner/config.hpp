@@ -12,6 +12,7 @@
 namespace runner {
 
 enum class GcMode { kOn, kOff, kFreeze };
+enum class Allocator { kPymalloc, kMalloc };
 enum class ProgressMode { kAuto, kOn, kOff };
 
 // Of the supervisor (docs/workers.md).
@@ -45,6 +46,7 @@ struct Config {
   std::string csv;        // the short form, as written; its file is among `files`
   std::vector<CsvSource> files;
   GcMode gc = GcMode::kOn;
+  Allocator allocator = Allocator::kPymalloc;
   ProgressMode progress = ProgressMode::kAuto;
   WorkerOptions workers;
   std::vector<EffectiveSection> effective;

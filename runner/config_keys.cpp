@@ -119,6 +119,14 @@ constexpr ConfigKey kKeys[] = {
        config.gc =
            parse_choice<GcMode>(value, {{"on", GcMode::kOn}, {"off", GcMode::kOff}, {"freeze", GcMode::kFreeze}});
      }},
+    {"python", "allocator", "pymalloc",
+     "Where Python's objects come from: pymalloc, its own allocator for small ones | malloc, which is jemalloc where it "
+     "is\n"
+     "linked (runner --version). PYTHONMALLOC and -X dev win.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.allocator =
+           parse_choice<Allocator>(value, {{"pymalloc", Allocator::kPymalloc}, {"malloc", Allocator::kMalloc}});
+     }},
 
     {"runner", "progress", "auto",
      "Whether loading shows its progress on standard error: auto (if that is a terminal) | on | off.",

@@ -62,6 +62,20 @@ void correct_base_executable(const fs::path& own) {
   set_executable("_base_executable", own);
 }
 
+// PYTHONMALLOC and the development mode ask for another one on purpose. Reading the arguments has initialised the
+// memory of the raw domain, which is malloc's, and nothing else yet. Free-threaded builds know one allocator only.
+void set_allocator(Allocator allocator, const PythonArguments& python) {
+  const char* const asked = std::getenv("PYTHONMALLOC");
+  const bool is_asked = python.use_environment && asked != nullptr && *asked != '\0';
+  if (allocator != Allocator::kMalloc || is_asked || python.dev_mode) return;
+#ifndef Py_GIL_DISABLED
+  PyMemAllocatorEx malloc = {};
+  PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &malloc);
+  PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &malloc);
+  PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &malloc);
+#endif
+}
+
 void set_collector(GcMode mode) {
   if (mode == GcMode::kOff) PyGC_Disable();
   if (mode != GcMode::kFreeze) return;
@@ -80,6 +94,7 @@ PythonArguments read_python_arguments(const Arguments& arguments) {
   PythonArguments python;
   python.exit_code = exit_code_of(status);
   python.use_environment = config.use_environment != 0;
+  python.dev_mode = config.dev_mode != 0;
   if (config.run_filename != nullptr) {
     // What is left of the arguments begins with the script; we want it as it was given, undecoded.
     python.script = arguments[static_cast<std::size_t>(count(arguments) - config.argv.length)];
@@ -93,9 +108,10 @@ PythonArguments read_python_arguments(const Arguments& arguments) {
   return python;
 }
 
-Interpreter::Interpreter(const Arguments& arguments, const Config& config, bool use_environment) {
+Interpreter::Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python) {
   const std::string executable = find_executable(arguments.front());
-  const auto environment_python = use_environment ? activated_python(executable) : std::nullopt;
+  const auto environment_python = python.use_environment ? activated_python(executable) : std::nullopt;
+  set_allocator(config.allocator, python);
   PyImport_AppendInittab("kv_storage", &PyInit_kv_storage);
   start(arguments, environment_python);
   try {

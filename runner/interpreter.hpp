@@ -27,6 +27,7 @@ struct PythonArguments {
   Program program = Program::kNone;
   bool inspect = false;         // -i: a prompt comes after the program
   bool use_environment = true;  // false with -E and -I
+  bool dev_mode = false;        // -X dev, PYTHONDEVMODE
 };
 
 // Lets CPython read both without starting.
@@ -34,9 +35,9 @@ struct PythonArguments {
 
 class Interpreter {
  public:
-  // Starts it: runs site, imports kv_storage, applies `config`.
-  // With `use_environment` and an activated virtual environment, in that (virtual_env.hpp).
-  Interpreter(const Arguments& arguments, const Config& config, bool use_environment);
+  // Starts it: runs site, imports kv_storage, applies `config`. `python` is what `arguments` were read as.
+  // In the activated virtual environment, if there is one and the environment is to be used (virtual_env.hpp).
+  Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python);
 
   // Runs what the arguments say as __main__, finalises the interpreter and returns the exit code.
   // A KeyboardInterrupt that the program does not catch ends the process by SIGINT, as in python3.

@@ -21,7 +21,7 @@ esac
 
 readonly build_packages=(
   ca-certificates cmake g++ ninja-build pkg-config python3 python3-dev python3-venv
-  doctest-dev libcli11-dev libfast-float-dev libinih-dev libxxhash-dev
+  doctest-dev libcli11-dev libfast-float-dev libinih-dev libjemalloc-dev libxxhash-dev
 )
 readonly test_packages=(chromium)
 readonly ci_packages=(ccache clang-16 clang-format-16 clang-tidy-16 libclang-rt-16-dev shellcheck)
@@ -56,7 +56,7 @@ report_missing_tools() {
   done
   if command -v c++ >/dev/null; then
     for entry in CLI/CLI.hpp=libcli11-dev ini.h=libinih-dev fast_float/fast_float.h=libfast-float-dev \
-      xxhash.h=libxxhash-dev doctest/doctest.h=doctest-dev; do
+      jemalloc/jemalloc.h=libjemalloc-dev xxhash.h=libxxhash-dev doctest/doctest.h=doctest-dev; do
       echo "#include <${entry%%=*}>" | c++ -x c++ -E - >/dev/null 2>&1 || missing+=("${entry%%=*} (Debian: ${entry#*=})")
     done
   fi

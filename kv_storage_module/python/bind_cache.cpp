@@ -236,8 +236,6 @@ PyObject* get_or_compute(PyObject* self, PyObject* const* args, Py_ssize_t count
 // was evicted, puts them all out of reach: they can never come back.
 std::string memo_prefix(PyObject* self, PyObject* name) {
   const std::string key = name_string(state_of(self), name, "the name of a function");
-  Cache& cache = open_fields(self).core;
-  ValueBuffer buffer;
   const Ref token = checked(found_or_computed(self, key, kNoTtl, [&] { return new_token(); }));
   if (!PyBytes_CheckExact(token.get())) {
     fail(state_of(self), ErrorClass::kKind, "memoize() keeps a token under the key %R, which holds something else",

@@ -5,6 +5,7 @@
 #include "cache_methods.hpp"
 #include "csv_methods.hpp"
 #include "ordered_codec.hpp"
+#include "process_malloc.hpp"
 #include "schema_argument.hpp"
 #include "text.hpp"
 
@@ -182,6 +183,16 @@ Ref collection_stats(const CollectionInfo& info) {
   return checked(Py_BuildValue("{s:s,s:K}", "kind", kind_name(info.kind), "keys", info.entries));
 }
 
+Ref jemalloc_stats() {
+  const auto malloc = malloc_stats();
+  if (!malloc) return new_reference(Py_None);
+  return checked(Py_BuildValue("{s:n,s:n,s:n,s:n,s:n}", "allocated_bytes", static_cast<Py_ssize_t>(malloc->allocated),
+                               "active_bytes", static_cast<Py_ssize_t>(malloc->active), "resident_bytes",
+                               static_cast<Py_ssize_t>(malloc->resident), "mapped_bytes",
+                               static_cast<Py_ssize_t>(malloc->mapped), "retained_bytes",
+                               static_cast<Py_ssize_t>(malloc->retained)));
+}
+
 PyObject* stats(PyObject* self, PyObject*) {
   Store& store = open_store(self);
   const StoreStats all = in_core_detached([&] { return store.stats(); });
@@ -208,9 +219,9 @@ PyObject* stats(PyObject* self, PyObject*) {
     check(PyDict_SetItem(processes.get(), pid.get(), figures.get()));
   }
   Ref path = all.path.empty() ? new_reference(Py_None) : checked(PyUnicode_DecodeFSDefault(all.path.c_str()));
-  Ref more = checked(Py_BuildValue("{s:O,s:K,s:K,s:O,s:O,s:O}", "path", path.get(), "keys", all.keys, "max_memory",
+  Ref more = checked(Py_BuildValue("{s:O,s:K,s:K,s:O,s:O,s:O,s:O}", "path", path.get(), "keys", all.keys, "max_memory",
                                    all.max_memory, "parts", parts.get(), "collections", collections_by_name.get(),
-                                   "processes", processes.get()));
+                                   "processes", processes.get(), "jemalloc", jemalloc_stats().get()));
   check(PyDict_Update(dict.get(), more.get()));
   return dict.release();
 }
@@ -286,8 +297,10 @@ constexpr char kStatsDoc[] =
     "views),\n"
     "pins, transactions, recoveries, max_memory, parts (the same per part), collections, path (of the data directory, "
     "or "
-    "None)\n"
-    "and processes (those attached now: pid -> {'pinned_bytes': what its views keep}).";
+    "None),\n"
+    "processes (those attached now: pid -> {'pinned_bytes': what its views keep}) and jemalloc (of this process's "
+    "malloc:\n"
+    "allocated_bytes, active_bytes, resident_bytes, mapped_bytes, retained_bytes; None if that is another malloc).";
 constexpr char kVerifyDoc[] =
     "verify($self, /)\n--\n\n"
     "Walk every structure and count memory again. Returns a line per violation found: [] is a sound store.";

@@ -85,6 +85,15 @@ class _Stats(_PartStats):
     max_memory: int
     parts: list[_PartStats]
     collections: dict[str, _CollectionStats]
+    jemalloc: _JemallocStats | None
+
+@type_check_only
+class _JemallocStats(TypedDict):
+    allocated_bytes: int
+    active_bytes: int
+    resident_bytes: int
+    mapped_bytes: int
+    retained_bytes: int
 
 @type_check_only
 class _CacheStats(TypedDict):

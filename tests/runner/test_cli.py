@@ -78,13 +78,14 @@ def test_program_does_not_see_the_runner_s_options(run: Run, configuration: Path
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_version_begins_with_python_s_line(run: Run, python: Path, option: str) -> None:
     done = run(option)
-    first, ours, pybind11, library = done.out.splitlines()
+    first, ours, pybind11, library, malloc = done.out.splitlines()
     assert Outcome(done.code, first + "\n", done.err) == run_program(python, "--version")
     version = re.search(r"project\(runner VERSION ([0-9.]+)", (REPOSITORY / "CMakeLists.txt").read_text())
     assert version is not None
     assert re.fullmatch(rf"runner {re.escape(version[1])} \(\w+, (GNU|Clang) [0-9.]+\)", ours)
     assert re.fullmatch(r"pybind11 3\.\d+\.\d+", pybind11)
     assert library == "libpython " + run("-c", "import sys; print(sys.version)").out.strip()
+    assert re.fullmatch(r"malloc (jemalloc 5\.\d+\.\d+|the system's)", malloc)
 
 
 def test_runner_help_shows_every_option(run: Run) -> None:
@@ -104,7 +105,7 @@ def test_check_prints_the_configuration_in_force(run: Run, configuration: Path, 
     done = run("--native_configuration=cfg.ini", "--check", "-c", "print('not run')")
     assert done == Outcome(
         0,
-        "[kv_storage]\npath =\nmax_memory = 0\nparts = 0\ncache = 256MB\ncsv =\n\n[python]\ngc = off\n\n"
+        "[kv_storage]\npath =\nmax_memory = 0\nparts = 0\ncache = 256MB\ncsv =\n\n[python]\ngc = off\nallocator = pymalloc\n\n"
         "[runner]\nprogress = auto\nworkers = 0\nlisten =\nready_timeout = 10s\nstop_timeout = 30s\npid_file =\n",
         "",
     )

@@ -93,6 +93,14 @@ SIZES = "accepted: bytes such as 0 or 4096, 256MB (10^6), 1GiB (2^30), 10%"
             ["2: [python] gc: 'sometimes' is not accepted; accepted are on, off, freeze"],
         ),
         (
+            "[python]\nallocator = jemalloc",
+            ["2: [python] allocator: 'jemalloc' is not accepted; did you mean 'pymalloc'?"],
+        ),
+        (
+            "[python]\nallocator = hoard",
+            ["2: [python] allocator: 'hoard' is not accepted; accepted are pymalloc, malloc"],
+        ),
+        (
             "[runner]\nprogress = yes",
             ["2: [runner] progress: 'yes' is not accepted; accepted are auto, on, off"],
         ),
@@ -191,7 +199,7 @@ def test_bad_configuration(check: Check, text: str | bytes, problems: list[str])
     assert sorted(done.err.splitlines()) == sorted(f"cfg.ini:{problem}" for problem in problems)
 
 
-@pytest.mark.parametrize("feature", ["sync", "sync_interval", "allocator"])
+@pytest.mark.parametrize("feature", ["sync", "sync_interval"])
 def test_keys_of_features_that_do_not_exist_are_refused(check: Check, feature: str) -> None:
     for section in ("kv_storage", "python", "runner"):
         done = check(f"[{section}]\n{feature} = 1")

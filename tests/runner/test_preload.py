@@ -324,21 +324,3 @@ def test_interrupt_while_a_transform_runs(runner: Path, tmp_path: Path, number: 
     assert (done.code, done.out) == (-number, "")
     assert done.err.startswith("in it\n")
     assert "loaded" not in done.err
-
-
-# --- [python] gc
-
-
-def test_gc_off(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "cfg.ini").write_text("[python]\ngc = off\n")
-    assert run(OPTION, "-c", "import gc; print(gc.isenabled())") == Outcome(0, "False\n", "")
-
-
-def test_gc_freeze(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "cfg.ini").write_text("[python]\ngc = freeze\n")
-    script = (
-        "import gc, os, sys; print(gc.get_freeze_count()); sys.stdout.flush(); pid = os.fork();"
-        "pid or (print(gc.get_freeze_count() > 1000), sys.stdout.flush(), os._exit(0));"
-        "os.waitpid(pid, 0); print(gc.get_freeze_count(), gc.isenabled())"
-    )
-    assert run(OPTION, "-c", script) == Outcome(0, "0\nTrue\n0 True\n", "")
