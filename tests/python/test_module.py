@@ -1,4 +1,4 @@
-"""The module: imported again, reloaded, in several interpreters; documented."""
+"""The module: imported again, reloaded; documented."""
 
 from __future__ import annotations
 
@@ -58,60 +58,6 @@ import kv_storage
 print(kv_storage.Storage()["n"])
 """
     assert run(program) == (0, "5\n", "")
-
-
-INTERPRETERS = """
-import sys
-import {module} as interpreters
-import kv_storage
-kv = kv_storage.Storage()
-program = '''
-import kv_storage
-kv = kv_storage.Storage()
-assert kv["from"] == "main"
-kv.hash("h").put_many({{str(i): [i, (1.5, None)] for i in range(1000)}})
-kv["from"] = "sub"
-try:
-    kv["absent"]
-except KeyError as error:
-    assert type(error) is kv_storage.MissingKeyError
-import sys
-del sys.modules["kv_storage"]
-import kv_storage as again
-assert again is kv_storage
-view = kv.hash("h")
-'''
-for _ in range(3):
-    kv["from"] = "main"
-    interpreter = interpreters.create({create})
-    {execute}
-    interpreters.destroy(interpreter)
-assert kv["from"] == "sub"
-assert kv.hash("h")["7"] == [7, (1.5, None)]
-assert kv.verify() == []
-print("done")
-"""
-
-
-@pytest.mark.parametrize("isolated", [False, True])
-def test_interpreters_share_the_store(isolated: bool) -> None:
-    if sys.version_info >= (3, 13):
-        create = "'isolated'" if isolated else "'legacy'"
-        parts = {
-            "module": "_interpreters",
-            "create": create,
-            "execute": "error = interpreters.exec(interpreter, program)\n    assert error is None, error",
-        }
-    else:
-        if isolated and sys.version_info < (3, 12):
-            pytest.skip("interpreters with a GIL of their own need Python 3.12")
-        parts = {
-            "module": "_xxsubinterpreters",
-            "create": f"isolated={isolated}",
-            "execute": "interpreters.run_string(interpreter, program)",
-        }
-    code, out, err = run(INTERPRETERS.format(**parts))
-    assert (code, out, err) == (0, "done\n", "")
 
 
 def test_importing_imports_little() -> None:
