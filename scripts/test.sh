@@ -22,4 +22,4 @@ section 'Python tests under python3'
 PYTHONPATH=build/release/python .venv/bin/python -m pytest tests/python tests/typing
 
 section 'all Python tests inside runner'
-VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner -m pytest tests
+KV_STORAGE_EXTENSION_DIR="$PWD/build/release/python" VIRTUAL_ENV="$PWD/.venv" build/release/bin/runner -m pytest tests
