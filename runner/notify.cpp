@@ -33,7 +33,7 @@ socklen_t parse(const std::string& text, sockaddr_un& address) {
 void notify_service_manager(const std::string& text) noexcept {
   const char* const place = std::getenv("NOTIFY_SOCKET");
   if (place == nullptr) return;
-  sockaddr_un address;
+  sockaddr_un address{};
   const socklen_t length = parse(place, address);
   const kv::OwnedFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (length == 0 || !fd.is_open()) return;

@@ -57,7 +57,7 @@ TARGETS = (
     Target("MB made private to a reader", "cores", "private_mb", ITSELF, 1),
     Target("runner -c pass x python3", "start", "pass_x_python", ITSELF, 1.05),
     Target("peak memory of it x python3", "start", "peak_x_python", ITSELF, 1.3),
-    Target("stripped runner, MB", "start", "stripped_mb", ITSELF, 3),
+    Target("stripped runner beside CPython, MB", "start", "added_mb", ITSELF, 3),
     Target("import kv_storage in python3, ms", "start", "import_ms", ITSELF, 3),
     Target("1 MB arrays, put", "numpy", "large_put_gb_per_s", "lmdb", 1),
     Target("1 MB arrays, get, us", "numpy", "large_get_us", ITSELF, 2),

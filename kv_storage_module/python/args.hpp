@@ -10,9 +10,9 @@ namespace kv::py {
 
 template <std::size_t N>
 struct Signature {
-  const char* function;
-  const char* names[N];  // in order; a positional-only parameter has the name ""
-  std::size_t required;
+  const char* function = nullptr;
+  const char* names[N] = {};  // in order; a positional-only parameter has the name ""
+  std::size_t required = 0;
   std::size_t positional = N;  // how many may be given by position
 
   // Fills `values` (nullptr = not given); false with TypeError set if the call does not fit.

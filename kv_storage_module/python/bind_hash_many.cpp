@@ -38,9 +38,9 @@ class SavedError {
   ~SavedError() { PyErr_Restore(type_, value_, traceback_); }
 
  private:
-  PyObject* type_;
-  PyObject* value_;
-  PyObject* traceback_;
+  PyObject* type_ = nullptr;
+  PyObject* value_ = nullptr;
+  PyObject* traceback_ = nullptr;
 };
 
 class HashBatches final : public PairBatches {

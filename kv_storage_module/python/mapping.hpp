@@ -12,6 +12,6 @@ PyObject* compare_mappings(PyObject* self, PyObject* other, int operation);
 
 // Gives `type` the set operations of a class of collections.abc that make built-in sets (KeysView, ItemsView), and
 // registers it as `registered`.
-void adopt_set_operations(PyObject* type, const char* abstract_class, const char* registered);
+void adopt_set_operations(PyObject* type, const char* abstract_name, const char* registered);
 
 }  // namespace kv::py

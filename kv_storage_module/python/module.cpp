@@ -62,4 +62,5 @@ PyModuleDef definition = {
 }  // namespace
 }  // namespace kv::py
 
+// NOLINTNEXTLINE(readability-identifier-naming): Python's name for it
 PyMODINIT_FUNC PyInit_kv_storage() { return PyModuleDef_Init(&kv::py::definition); }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "kv_storage/error.hpp"
+#include "kv_storage/memory_limit.hpp"
 #include "support/child_process.hpp"
 #include "support/memory_check.hpp"
 #include "support/process_resources.hpp"

@@ -47,8 +47,9 @@ def service(flights_csv: Path) -> Iterator[Service]:
     assert "Traceback" not in errors
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ends with its module: until then Playwright's event loop runs in this thread, where other tests want their own."""
     executable = shutil.which("chromium")
     if executable is None:
         pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")

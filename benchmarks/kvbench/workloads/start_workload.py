@@ -1,7 +1,7 @@
 """Start to exit of an interpreter that does nothing, of the runner beside the plain `python3` it embeds.
 
-The commands take turns. Also: peak memory, the size of the runner without symbols, and what importing the
-extension module costs a plain interpreter that finds it on PYTHONPATH.
+The commands take turns. Also: peak memory; the size of the runner without symbols, and what of that is not CPython;
+and what importing the extension module costs a plain interpreter that finds it on PYTHONPATH.
 """
 
 import os
@@ -29,7 +29,9 @@ def run(peer: str, settings: Settings) -> Result:
     executable = settings.python if peer == PYTHON else settings.runner
     metrics = _start_up(executable, settings)
     if peer == peers.OURS:
-        metrics["stripped_mb"] = _stripped_size(executable) / 1e6
+        stripped = _stripped_size(executable)
+        metrics["stripped_mb"] = stripped / 1e6
+        metrics["added_mb"] = (stripped - _linked_python_size(executable, settings)) / 1e6
         folder = extension_folder(executable)
         if folder:
             metrics["import_ms"] = _import_ms(folder, settings)
@@ -75,6 +77,13 @@ def _stripped_size(executable: str) -> int:
         shutil.copy(executable, copy)
         subprocess.run(["strip", copy], check=True)
         return copy.stat().st_size
+
+
+def _linked_python_size(executable: str, settings: Settings) -> int:
+    """What of the runner is CPython: as much as a `python3` that has the same static libpython, else nothing."""
+    if "libpython" in _output(["ldd", executable]):
+        return 0
+    return _stripped_size(os.path.realpath(settings.python))
 
 
 def extension_folder(runner: str) -> str | None:

@@ -11,15 +11,11 @@
 #include "kv_storage/cache.hpp"
 #include "kv_storage/csv.hpp"
 #include "kv_storage/hash.hpp"
+#include "kv_storage/memory_limit.hpp"
 #include "kv_storage/ordered.hpp"
 #include "kv_storage/schema.hpp"
 
 namespace kv {
-
-namespace system {
-// RAM or the cgroup's limit, whichever is smaller, in bytes: what `max_memory` is a share of.
-[[nodiscard]] std::uint64_t memory_limit() noexcept;
-}  // namespace system
 
 struct StoreOptions {
   // Upper bound of memory the store may commit, in bytes. 0 = 60 % of the smaller of RAM and the cgroup's limit.

@@ -34,10 +34,10 @@ inline constexpr std::size_t kDueBytes = 8;
 
 // A decoded header. Read in an optimistic section it may be garbage: `kind` and the bounds are then checked by use.
 struct EntryHeader {
-  std::uint8_t kind;
-  ValueType type;
-  std::uint16_t key_bytes;
-  std::uint32_t value_bytes;
+  std::uint8_t kind = 0;
+  ValueType type = ValueType::kBytes;
+  std::uint16_t key_bytes = 0;
+  std::uint32_t value_bytes = 0;
   bool expires = false;
 
   static EntryHeader decode(std::uint64_t word) noexcept {

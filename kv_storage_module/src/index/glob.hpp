@@ -65,7 +65,7 @@ class GlobPattern {
     Character first, last;
   };
   struct Element {
-    enum class Kind : std::uint8_t { kLiteral, kAny, kSet, kStar } kind;
+    enum class Kind : std::uint8_t { kLiteral, kAny, kSet, kStar } kind = Kind::kLiteral;
     bool negated = false;
     Character literal = 0;
     std::uint32_t first_range = 0, ranges = 0;

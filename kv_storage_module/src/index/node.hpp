@@ -235,7 +235,7 @@ class NodeView {
 };
 
 // All children of a node in edge order, in private memory.
-struct ChildList {
+struct ChildList {  // NOLINT(cppcoreguidelines-pro-type-member-init): filled up to `count`
   unsigned count = 0;
   bool counted = false;  // whether `counts` means anything
   std::array<std::uint8_t, 256> edges;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kv_storage/error.hpp"
+#include "kv_storage/memory_limit.hpp"
 #include "kv_storage/owned_fd.hpp"
 #include "memory/clock.hpp"
 #include "memory/pins.hpp"

@@ -13,6 +13,7 @@
 #include <limits>
 #include <string>
 
+#include "kv_storage/memory_limit.hpp"
 #include "memory/layout.hpp"
 
 #ifndef MADV_COLLAPSE

@@ -40,8 +40,6 @@ void populate(std::byte* at, std::uint64_t bytes) noexcept;
 void unlock_byte(int fd, std::uint64_t offset) noexcept;
 [[nodiscard]] bool byte_is_locked(int fd, std::uint64_t offset) noexcept;  // by somebody else
 
-// RAM or the cgroup's limit, whichever is smaller.
-[[nodiscard]] std::uint64_t memory_limit() noexcept;
 [[nodiscard]] std::uint64_t random64();
 
 }  // namespace kv::system

@@ -5,7 +5,7 @@
 #include <deque>
 #include <limits>
 #include <stdexcept>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "collections/categories.hpp"
@@ -29,10 +29,8 @@ constexpr std::size_t kStepRoom = 1024;
 // A hidden collection, dropped unless it was published.
 class HiddenCollection {
  public:
-  HiddenCollection(Catalog& catalog, Arena& arena, const Schema& schema) : catalog_(catalog) {
-    std::tie(name_, record_) = catalog.open_hidden(schema.encode());
-    part_ = &arena.part(record_.home_part);
-  }
+  HiddenCollection(Catalog& catalog, Arena& arena, const Schema& schema)
+      : HiddenCollection(catalog, arena, catalog.open_hidden(schema.encode())) {}
   HiddenCollection(const HiddenCollection&) = delete;
   HiddenCollection& operator=(const HiddenCollection&) = delete;
   ~HiddenCollection() {
@@ -51,10 +49,16 @@ class HiddenCollection {
   [[nodiscard]] CollectionRoot& root(Transaction& txn) const { return *find_root(txn, record_.binding); }
 
  private:
+  HiddenCollection(Catalog& catalog, Arena& arena, std::pair<std::string, CatalogRecord> opened)
+      : catalog_(catalog),
+        name_(std::move(opened.first)),
+        record_(opened.second),
+        part_(&arena.part(record_.home_part)) {}
+
   Catalog& catalog_;
   std::string name_;
   CatalogRecord record_;
-  Part* part_ = nullptr;
+  Part* part_;
 };
 
 class Loader {
@@ -168,6 +172,7 @@ class Loader {
   // The keys come in ascending order and enter the index many at a time, each batch in one transaction.
   std::uint64_t build_index(const HiddenCollection& target) {
     std::vector<std::span<const RowKey>> runs;
+    runs.reserve(threads_.size());
     for (const ThreadRows& rows : threads_) runs.emplace_back(rows.keys);
     RunMerger merged(std::move(runs));
     Transaction txn(target.part());

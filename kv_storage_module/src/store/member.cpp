@@ -8,6 +8,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include "kv_storage/error.hpp"
 #include "kv_storage/owned_fd.hpp"
@@ -81,7 +82,7 @@ struct ProcessStatus {
   if (fd.get() < 0) {
     const int error = errno;
     if (error == EACCES || error == EPERM) return refusal(member);
-    return error == ENOENT ? std::string() : "cannot be reached: " + std::string(std::strerror(error));
+    return error == ENOENT ? std::string() : "cannot be reached: " + std::generic_category().message(error);
   }
   if (!is_arena(fd.get(), member.arena_id)) return {};  // the process runs another program now
   try {

@@ -15,7 +15,8 @@ namespace kv {
 struct Store::Impl {
   explicit Impl(std::shared_ptr<Arena> shared) : arena(std::move(shared)), catalog(*arena) {}
 
-  explicit Impl(std::shared_ptr<Attachment> opened) : Impl(opened->arena()) { attachment_ = std::move(opened); }
+  explicit Impl(std::shared_ptr<Attachment> opened)
+      : arena(opened->arena()), catalog(*arena), attachment_(std::move(opened)) {}
 
   // The share of the data directory; null for a store in memory, and after release().
   [[nodiscard]] std::shared_ptr<Attachment> attachment() const {
