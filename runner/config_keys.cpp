@@ -120,7 +120,8 @@ constexpr ConfigKey kKeys[] = {
            parse_choice<GcMode>(value, {{"on", GcMode::kOn}, {"off", GcMode::kOff}, {"freeze", GcMode::kFreeze}});
      }},
     {"python", "allocator", "pymalloc",
-     "Where Python's objects come from: pymalloc, its own allocator for small ones | malloc, which is jemalloc where it "
+     "Where Python's objects come from: pymalloc, its own allocator for small ones | malloc, which is jemalloc where "
+     "it "
      "is\n"
      "linked (runner --version). PYTHONMALLOC and -X dev win.",
      [](const std::string& value, Config& config, CsvSource&) {

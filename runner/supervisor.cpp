@@ -1,13 +1,13 @@
 #include "supervisor.hpp"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -160,7 +160,7 @@ int Supervisor::run() {
                        {own_.notify->fd(), POLLIN, 0},
                        {watch_ ? watch_->fd() : -1, POLLIN, 0}};  // a negative descriptor is left out
     ::poll(events, std::size(events), milliseconds_to_wait());
-    while (const std::optional<Notification> message = own_.notify->receive()) {
+    for (auto message = own_.notify->receive(); message.has_value(); message = own_.notify->receive()) {
       if (message->has("READY=1")) pool_.on_ready(message->sender);
     }
     while (const int signal = signals_.take()) on_signal(signal);

@@ -29,10 +29,10 @@ using Time = Clock::time_point;
 enum class WorkerState { kStarting, kReady, kStopping };
 
 struct Worker {
-  unsigned slot;  // from 0; its number in logs is one more
-  pid_t pid;
-  unsigned generation;
-  WorkerState state;
+  unsigned slot = 0;  // from 0; its number in logs is one more
+  pid_t pid = 0;
+  unsigned generation = 0;
+  WorkerState state = WorkerState::kStarting;
   Time started;
   Time deadline;  // kStarting: taken as ready then. kStopping: killed then
 };

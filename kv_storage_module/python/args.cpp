@@ -28,7 +28,7 @@ bool place_positional(const char* function, std::size_t positional, PyObject* co
                  positional, positional == 1 ? "" : "s", count);
     return false;
   }
-  if (count != 0) std::memcpy(values, args, count * sizeof *values);
+  if (count != 0) std::memcpy(values, args, count * sizeof(PyObject*));
   return true;
 }
 

@@ -23,8 +23,7 @@ std::optional<MallocStats> malloc_stats() noexcept {
   if (mallctl("epoch", nullptr, nullptr, &epoch, sizeof epoch) != 0) return std::nullopt;
   MallocStats stats = {};
   const bool has_figures = read_figure("stats.allocated", stats.allocated) &&
-                           read_figure("stats.active", stats.active) &&
-                           read_figure("stats.resident", stats.resident) &&
+                           read_figure("stats.active", stats.active) && read_figure("stats.resident", stats.resident) &&
                            read_figure("stats.mapped", stats.mapped) && read_figure("stats.retained", stats.retained);
   return has_figures ? std::optional(stats) : std::nullopt;
 }

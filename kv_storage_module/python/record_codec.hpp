@@ -35,12 +35,12 @@ class RecordCodec {
   void forget_texts(std::size_t column) noexcept { texts_[column] = Ref(); }
 
  private:
-  Ref decode_field(RecordHash& records, std::size_t column, const char* at);
-  Ref decode_category(RecordHash& records, std::size_t column, const char* at);
+  Ref decode_field(RecordHash& records, std::size_t index, const char* at);
+  Ref decode_category(RecordHash& records, std::size_t index, const char* at);
   void encode_tuple(RecordHash& records, PyObject* tuple, char* record);
   void encode_mapping(RecordHash& records, PyObject* mapping, char* record);
   void encode_missing(const Column& column, char* at);
-  void encode_category(RecordHash& records, std::size_t column, PyObject* value, char* at);
+  void encode_category(RecordHash& records, std::size_t index, PyObject* value, char* at);
   void encode_bytes(const Column& column, PyObject* value, char* at);
   void encode_date(const Column& column, PyObject* value, char* at);
   [[noreturn]] void wrong_type(const Column& column, PyObject* value);

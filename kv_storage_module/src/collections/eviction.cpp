@@ -47,6 +47,7 @@ void remember(Transaction& txn, const CacheState& state, std::uint32_t tag) noex
   std::uint32_t i = 0;
   while (i < kFingerprints && load16(bucket + i) != fingerprint) ++i;
   if (i == kFingerprints) return false;
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): loses sight of structured bindings
   for (; i + 1 < kFingerprints; ++i) store_relaxed<std::uint16_t>(bucket + i, load16(bucket + i + 1));
   store_relaxed<std::uint16_t>(bucket + kFingerprints - 1, 0);
   return true;

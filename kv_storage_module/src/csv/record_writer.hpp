@@ -42,9 +42,9 @@ class RecordWriter {
 
  private:
   struct Target {
-    std::size_t field;
+    std::size_t field = 0;
     Column column;
-    const Dictionary* dictionary;
+    const Dictionary* dictionary = nullptr;
   };
 
   static void write_value(const Target& target, ByteView text, char* at);

@@ -75,6 +75,7 @@ void add_pinned_bytes(const Part& part, std::map<std::uint32_t, std::uint64_t>& 
     bytes[member.pid] += found == pinned.end() ? 0 : found->second;
   }
   std::vector<ProcessStats> processes;
+  processes.reserve(bytes.size());
   for (const auto& [pid, pinned_bytes] : bytes) processes.push_back({pid, pinned_bytes});
   return processes;
 }
@@ -160,9 +161,11 @@ std::shared_ptr<Store> Store::process_store() {
   const std::lock_guard lock(process().mutex);
   std::shared_ptr<Store>& store = process().store;
   if (!store || store->closed()) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): once, under the mutex
     const char* const address = std::getenv(kAttachVariable);
     store = address != nullptr && *address != '\0' ? attach(address) : create();
     // Children started by exec find this store, whichever process of the family made it.
+    // NOLINTNEXTLINE(concurrency-mt-unsafe)
     ::setenv(kAttachVariable, store->address().c_str(), 1);
   }
   return store;
