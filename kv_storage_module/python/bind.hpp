@@ -42,7 +42,7 @@ struct ModuleState {
   Ref errors[static_cast<std::size_t>(ErrorClass::kCount)];
   Ref collection_type, hash_type, record_hash_type, storage_type, map_type, set_type;
   Ref matches_type, keys_view_type, values_view_type, items_view_type, iterator_type;
-  Ref view_type, key_type, record_type, edit_type, cache_type;
+  Ref view_type, key_type, record_type, edit_type, cache_type, list_type, list_iterator_type;
   Ref missing;  // the MISSING singleton
 
   // Filled when first needed: importing the module imports nothing but what Python has loaded anyway.
@@ -59,12 +59,12 @@ struct ModuleState {
       if (int stop = visit(error)) return stop;
     }
     for (Ref* ref :
-         {&collection_type,  &hash_type,       &record_hash_type, &storage_type,  &matches_type, &keys_view_type,
-          &values_view_type, &items_view_type, &iterator_type,    &view_type,     &key_type,     &record_type,
-          &edit_type,        &missing,         &date_type,        &datetime_type, &time_type,    &timedelta_type,
-          &map_type,         &set_type,        &timezone_type,    &zoneinfo_type, &decimal_type, &uuid_type,
-          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,    &dtypes,       &record_classes,
-          &cache_type,       &memoize}) {
+         {&collection_type,  &hash_type,       &record_hash_type, &storage_type,      &matches_type, &keys_view_type,
+          &values_view_type, &items_view_type, &iterator_type,    &view_type,         &key_type,     &record_type,
+          &edit_type,        &missing,         &date_type,        &datetime_type,     &time_type,    &timedelta_type,
+          &map_type,         &set_type,        &timezone_type,    &zoneinfo_type,     &decimal_type, &uuid_type,
+          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,        &dtypes,       &record_classes,
+          &cache_type,       &memoize,         &list_type,        &list_iterator_type}) {
       if (int stop = visit(*ref)) return stop;
     }
     return 0;
@@ -167,6 +167,7 @@ struct Collection {
 
 [[nodiscard]] Ref make_ordered(ModuleState& state, std::shared_ptr<StoreHandle> handle, CollectionKind kind,
                                Ordered ordered);
+[[nodiscard]] Ref make_list(ModuleState& state, std::shared_ptr<StoreHandle> handle, List list);
 [[nodiscard]] Ref make_storage(ModuleState& state, std::shared_ptr<StoreHandle> handle);
 [[nodiscard]] Ref make_hash(ModuleState& state, std::shared_ptr<StoreHandle> handle, Hash hash);
 [[nodiscard]] Ref make_records(ModuleState& state, std::shared_ptr<StoreHandle> handle, RecordHash records);
@@ -216,6 +217,7 @@ void bind_key(PyObject* module, ModuleState& state);
 void bind_record(PyObject* module, ModuleState& state);
 void bind_edit(PyObject* module, ModuleState& state);
 void bind_cache(PyObject* module, ModuleState& state);
+void bind_list(PyObject* module, ModuleState& state);
 void bind_arrow(PyObject* module, ModuleState& state);  // after the types it adds methods to
 
 // Makes a heap type of the module; `base` may be nullptr.

@@ -97,6 +97,15 @@ PyObject* open_ordered_collection(PyObject* self, PyObject* const* args, Py_ssiz
   return open_ordered_named(self, name, kKind, key_type_argument(state, given[1]));
 }
 
+PyObject* open_list_named(PyObject* self, const std::string& name) {
+  const auto& handle = open_collection(self).handle;
+  return make_list(state_of(self), handle, in_core([&] { return handle->store->list(name); })).release();
+}
+
+PyObject* list(PyObject* self, PyObject* name) {
+  return open_list_named(self, name_string(state_of(self), name, "the name of a collection"));
+}
+
 // Whatever kind it has by now: for handles that come out of a pickle.
 PyObject* open_named(PyObject* self, const std::string& name) {
   Store& store = open_store(self);
@@ -104,6 +113,7 @@ PyObject* open_named(PyObject* self, const std::string& name) {
   if (kind == CollectionKind::kMap || kind == CollectionKind::kSet) {
     return open_ordered_named(self, name, *kind, KeyType::kUnknown);
   }
+  if (kind == CollectionKind::kList) return open_list_named(self, name);
   return open_hash_named(self, name);
 }
 
@@ -133,6 +143,8 @@ const char* kind_name(CollectionKind kind) noexcept {
       return "map";
     case CollectionKind::kSet:
       return "set";
+    case CollectionKind::kList:
+      return "list";
     case CollectionKind::kCache:
       return "cache";
   }
@@ -282,9 +294,14 @@ constexpr char kMapDoc[] =
 constexpr char kSetDoc[] =
     "set($self, name, /, *, key=None)\n--\n\n"
     "The Set of this name, made on first use: unique members in order. `key` is their type, as for map().";
+constexpr char kListDoc[] =
+    "list($self, name, /)\n--\n\n"
+    "The List of this name, made on first use: a sequence that keeps each distinct value once.\n\n"
+    "Raises:\n"
+    "    KindError: the collection exists and is of another kind.";
 constexpr char kCollectionsDoc[] =
     "collections($self, /)\n--\n\n"
-    "The names of the collections, each with its kind: 'hash', 'records', 'map', 'set' or 'cache'.";
+    "The names of the collections, each with its kind: 'hash', 'records', 'map', 'set', 'list' or 'cache'.";
 constexpr char kRenameDoc[] =
     "rename($self, old, new, /, *, replace=False)\n--\n\n"
     "Rename a collection, in one step: readers see the old or the new one. An existing `new` is an ArgumentError, or\n"
@@ -315,6 +332,7 @@ PyMethodDef methods[] = {
     {"hash", method<hash>(), METH_FASTCALL | METH_KEYWORDS, kHashDoc},
     {"map", method<open_ordered_collection<CollectionKind::kMap>>(), METH_FASTCALL | METH_KEYWORDS, kMapDoc},
     {"set", method<open_ordered_collection<CollectionKind::kSet>>(), METH_FASTCALL | METH_KEYWORDS, kSetDoc},
+    {"list", method<list>(), METH_O, kListDoc},
     {"cache", method<storage_cache>(), METH_FASTCALL | METH_KEYWORDS, kCacheDoc},
     {"collections", method<collections>(), METH_NOARGS, kCollectionsDoc},
     {"rename", method<rename>(), METH_FASTCALL | METH_KEYWORDS, kRenameDoc},

@@ -27,6 +27,7 @@ int execute(PyObject* module) {
   bind_records(module, state);
   bind_map(module, state);
   bind_set(module, state);
+  bind_list(module, state);
   bind_store(module, state);
   bind_cache(module, state);
   bind_arrow(module, state);

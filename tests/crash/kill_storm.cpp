@@ -1,4 +1,4 @@
-// kill_storm [--mode=treap|hash|map|records] [--kills=N] [--seconds=N] [--seed=N] [--memory-mb=N] [--writers=N]
+// kill_storm [--mode=treap|hash|map|records|list] [--kills=N] [--seconds=N] [--seed=N] [--memory-mb=N] [--writers=N]
 // [--readers=N]
 //            [--attach] [--expect-violations]
 //

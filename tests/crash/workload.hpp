@@ -46,6 +46,7 @@ struct WorkloadOptions {
 [[nodiscard]] std::unique_ptr<Workload> make_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 [[nodiscard]] std::unique_ptr<Workload> make_treap_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 [[nodiscard]] std::unique_ptr<Workload> make_hash_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
+[[nodiscard]] std::unique_ptr<Workload> make_list_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 [[nodiscard]] std::unique_ptr<Workload> make_record_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 
 // The bytes of a version of a key: a reader can tell from them alone whether they belong together.

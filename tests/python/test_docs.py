@@ -13,6 +13,7 @@ PAGES = [
     "arrow.md",
     "cache.md",
     "expiry.md",
+    "list.md",
     "map_and_set.md",
     "memory_and_views.md",
     "processes.md",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
-from kv_storage import MISSING, Cache, Hash, Key, Map, Matches, Record, RecordHash, Set, Storage, escape
+from kv_storage import MISSING, Cache, Hash, Key, List, Map, Matches, Record, RecordHash, Set, Storage, escape
 
 
 def values(kv: Storage) -> None:
@@ -83,6 +83,21 @@ def ordered(kv: Storage) -> None:
     assert_type(len(scores.range(1, 3)[:1]), int)
     assert_type(scores.range(None, 2).delete(), int)
     assert_type(scores.keys_array(), npt.NDArray[Any])
+    tails = kv.list("tails")
+    assert_type(tails, List)
+    tails.append("N14228")
+    tails += ["N14228", "N24211"]
+    tails[0] = None
+    tails[1:] = (1, 2.0)
+    assert_type(tails[1:], list[Any])
+    assert_type(tails.index(1, 0, 5), int)
+    assert_type(tails.copy(), list[Any])
+    assert_type(tails + tails.copy(), list[Any])
+    assert_type(tails.value_counts(), dict[Any, int])
+    codes, dictionary = tails.encoded()
+    dictionary[codes]
+    tails.sort(key=str, reverse=True)
+    del tails[0], tails[:]
     tags = kv.set("tags")
     assert_type(tags, Set)
     tags |= ["a", "b"]

@@ -11,6 +11,7 @@
 #include "kv_storage/cache.hpp"
 #include "kv_storage/csv.hpp"
 #include "kv_storage/hash.hpp"
+#include "kv_storage/list.hpp"
 #include "kv_storage/memory_limit.hpp"
 #include "kv_storage/ordered.hpp"
 #include "kv_storage/schema.hpp"
@@ -31,6 +32,7 @@ enum class CollectionKind : std::uint8_t {  // stored: the numbers are frozen
   kRecordHash = 2,
   kMap = 3,
   kSet = 4,
+  kList = 5,
   kCache = 6,
 };
 
@@ -98,6 +100,7 @@ class Store : public std::enable_shared_from_this<Store> {
   [[nodiscard]] std::optional<RecordHash> find_records(const std::string& name);
   // A Map or a Set. With a key type, that becomes the collection's if it has none yet.
   [[nodiscard]] Ordered ordered(const std::string& name, CollectionKind kind, KeyType type = KeyType::kUnknown);
+  [[nodiscard]] List list(const std::string& name);
   // Opens or creates. A capacity given is the cache's from now on, also if it exists; 0 = as it is, and for a new one
   // that of StoreOptions for the name `default`, else kDefaultCacheCapacity (at most half of max_memory).
   // Throws also Error{kInvalidArgument}: see Cache::resize.

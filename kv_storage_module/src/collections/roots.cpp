@@ -4,6 +4,7 @@
 
 #include "collections/cache_state.hpp"
 #include "collections/categories.hpp"
+#include "collections/list_state.hpp"
 #include "collections/slabs.hpp"
 #include "index/dismantle.hpp"
 #include "index/lookaside.hpp"
@@ -141,8 +142,8 @@ bool empty_trash_step(Transaction& txn) {
     dismantle_index(txn, &root.due_index, kBlocksPerStep, free_block);
   } else if (root.index != kNullRef) {
     dismantle_index(txn, &root.index, kBlocksPerStep, free_block);
-  } else if (!cache_state::free_some(txn, root, kBlocksPerStep) && !slabs::free_one(txn, root) &&
-             !categories::free_some(txn, root)) {
+  } else if (!cache_state::free_some(txn, root, kBlocksPerStep) && !list_state::free_some(txn, root, kBlocksPerStep) &&
+             !slabs::free_one(txn, root) && !categories::free_some(txn, root)) {
     txn.store32(&txn.control().trash, root.next_trash);
     txn.free(block);
   }

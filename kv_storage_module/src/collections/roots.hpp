@@ -28,6 +28,7 @@ struct CollectionRoot {
   std::uint64_t next_due_ms;  // no due time of the collection is earlier; kNeverDue = nothing expires
   std::uint32_t key_type;     // of a Map or Set: KeyType, 0 until the first key
   Ref cache;                  // what makes it a cache (collections/cache_state.hpp); null for other kinds
+  Ref list;                   // what makes it a list that is not empty (collections/list_state.hpp)
 
   // Maps and Sets know their ranks.
   [[nodiscard]] bool counted() const noexcept {

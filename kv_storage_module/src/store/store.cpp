@@ -90,6 +90,8 @@ void add_pinned_bytes(const Part& part, std::map<std::uint32_t, std::uint64_t>& 
       return "a Map";
     case CollectionKind::kSet:
       return "a Set";
+    case CollectionKind::kList:
+      return "a List";
     case CollectionKind::kCache:
       return "a Cache";
   }
@@ -214,6 +216,14 @@ Ordered Store::ordered(const std::string& name, CollectionKind kind, KeyType typ
   Ordered opened(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
   if (type != KeyType::kUnknown) opened.fix_key_type(type);
   return opened;
+}
+
+List Store::list(const std::string& name) {
+  const CatalogRecord record = impl().catalog.open(name, CollectionKind::kList, {});
+  if (record.kind != CollectionKind::kList) {
+    throw Error(ErrorCode::kTypeMismatch, "the collection '" + name + "' is " + kind_name(record.kind));
+  }
+  return List(std::make_shared<HashImpl>(shared_from_this(), impl().arena, name, record));
 }
 
 namespace {

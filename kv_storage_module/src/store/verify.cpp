@@ -9,6 +9,7 @@
 #include "collections/catalog.hpp"
 #include "collections/categories.hpp"
 #include "collections/due_index.hpp"
+#include "collections/list_state.hpp"
 #include "collections/records.hpp"
 #include "collections/roots.hpp"
 #include "collections/slabs.hpp"
@@ -18,6 +19,7 @@
 #include "index/verify.hpp"
 #include "memory/allocator.hpp"
 #include "memory/pins.hpp"
+#include "store/verify_list.hpp"
 
 namespace kv {
 namespace {
@@ -57,6 +59,11 @@ class PartVerifier {
   void verify_root(Ref block, const CollectionRoot& root) {
     claim(block, "a collection's root");
     std::unordered_set<Ref> entries;
+    if (root.kind == static_cast<std::uint32_t>(CollectionKind::kList)) {
+      return verify_list(
+          part_, block, root, arena_.header().hash_seed, [&](Ref ref, const char* what) { claim(ref, what); },
+          [&](const std::string& what, Ref ref) { complain(what, ref); });
+    }
     if (root.cache != kNullRef) verify_cache(root, entries);
     std::uint64_t records = 0;
     verify_index(
@@ -103,6 +110,7 @@ class PartVerifier {
     cache_state::for_each_block(part_, root, [&](Ref ref) { claim(ref, "what belonged to a cache"); });
     cache_state::for_each_entry(part_, root, [&](Ref entry, QueueKind) { claim(entry, "a detached cached entry"); });
     for_each_lookaside_block(part_, root.lookaside, [&](Ref ref) { claim(ref, "a look-aside table"); });
+    list_state::for_each_block(part_, root, [&](Ref ref, const char* what) { claim(ref, what); });
     for (const Ref slab : slabs::all(part_, root)) claim(slab, "a slab");
     verify_categories(root);
   }
