@@ -14,8 +14,16 @@ namespace {
 
 KeyRange everything() { return {}; }
 
-// What can be no key is not in the collection, as with a dict or set: an error only if it cannot be hashed.
-bool could_be_key(PyObject* self, PyObject* key, KeyBytes& bytes) {
+PyObject* remove(PyObject* self, PyObject* key) {
+  KeyBytes bytes;
+  if (!bytes.assign_in(self, key)) return nullptr;
+  return PyBool_FromLong(
+      with_core(self, [&](auto& core) { return in_core([&] { return core.erase(bytes.view()); }); }));
+}
+
+}  // namespace
+
+bool collection_could_have(PyObject* self, PyObject* key, KeyBytes& bytes) {
   try {
     return bytes.assign_in(self, key);
   } catch (const PythonError&) {
@@ -27,19 +35,10 @@ bool could_be_key(PyObject* self, PyObject* key, KeyBytes& bytes) {
   return false;
 }
 
-PyObject* remove(PyObject* self, PyObject* key) {
-  KeyBytes bytes;
-  if (!bytes.assign_in(self, key)) return nullptr;
-  return PyBool_FromLong(
-      with_core(self, [&](auto& core) { return in_core([&] { return core.erase(bytes.view()); }); }));
-}
-
-}  // namespace
-
 int collection_contains(PyObject* self, PyObject* key) {
   KeyBytes bytes;
   if (is_ordered(self)) {
-    if (!could_be_key(self, key, bytes)) return 0;
+    if (!collection_could_have(self, key, bytes)) return 0;
   } else if (!bytes.assign_in(self, key)) {
     return -1;
   }

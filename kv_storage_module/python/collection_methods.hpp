@@ -3,8 +3,13 @@
 
 #include <Python.h>
 
+#include "text.hpp"
+
 namespace kv::py {
 
+// Fills `bytes` with the encoded key; false if it can be no key of a Map or Set at all: then it is not there, as with a
+// dict or set. Throws PythonError only if it cannot be hashed.
+[[nodiscard]] bool collection_could_have(PyObject* self, PyObject* key, KeyBytes& bytes);
 Py_ssize_t collection_length(PyObject* self);
 int collection_contains(PyObject* self, PyObject* key);
 PyObject* collection_iterate(PyObject* self);

@@ -1,7 +1,5 @@
 #include "mapping.hpp"
 
-#include <string_view>
-
 namespace kv::py {
 namespace {
 
@@ -9,12 +7,7 @@ Ref abstract_class(const char* name) {
   return attribute(checked(PyImport_ImportModule("_collections_abc")).get(), name);
 }
 
-bool is_mapping(PyObject* object) {
-  if (PyDict_Check(object)) return true;
-  const int answer = PyObject_IsInstance(object, abstract_class("Mapping").get());
-  check(answer);
-  return answer == 1;
-}
+bool is_mapping(PyObject* object) { return PyDict_Check(object) || is_instance_of_abc(object, "Mapping"); }
 
 // True if `mapping` has the key of `item`, a (key, value) tuple, with an equal value.
 bool has_item(PyObject* mapping, PyObject* item) {
@@ -48,6 +41,12 @@ bool has_equal_items(PyObject* self, PyObject* other) {
 
 }  // namespace
 
+bool is_instance_of_abc(PyObject* object, const char* name) {
+  const int answer = PyObject_IsInstance(object, abstract_class(name).get());
+  check(answer);
+  return answer == 1;
+}
+
 PyObject* compare_mappings(PyObject* self, PyObject* other, int operation) {
   if ((operation != Py_EQ && operation != Py_NE) || !is_mapping(other)) Py_RETURN_NOTIMPLEMENTED;
   return PyBool_FromLong(has_equal_items(self, other) == (operation == Py_EQ));
@@ -57,7 +56,6 @@ void adopt_set_operations(PyObject* type, const char* abstract_name, const char*
   Ref abstract = abstract_class(abstract_name);
   for (const char* name : {"__and__", "__rand__", "__or__", "__ror__", "__sub__", "__rsub__", "__xor__", "__rxor__",
                            "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "isdisjoint", "_from_iterable"}) {
-    if (name == std::string_view("isdisjoint") && PyObject_HasAttrString(type, name) == 1) continue;  // its own
     check(PyObject_SetAttrString(type, name, attribute(abstract.get(), name).get()));
   }
   register_abc(type, registered);

@@ -6,7 +6,6 @@
 #include <iterator>
 #include <limits>
 #include <map>
-#include <set>
 #include <thread>
 
 #include "index/key_index.hpp"
@@ -220,42 +219,6 @@ TEST_CASE("ordered: one key type, fixed by the first key or before, and nothing 
   Ordered typed = store->ordered("t", CollectionKind::kSet, KeyType::kText);
   CHECK_THROWS_AS(typed.put(int_key(1), {}), Error);
   CHECK(store->verify() == std::vector<std::string>{});
-}
-
-TEST_CASE("ordered: set operations agree with std::set, also over two stores") {
-  for (const bool same_store : {true, false}) {
-    CAPTURE(same_store);
-    auto store = make_store();
-    auto other_store = same_store ? store : make_store();
-    Random random(5);
-    for (int round = 0; round < 12; ++round) {
-      Ordered left = store->ordered("l", CollectionKind::kSet), right = other_store->ordered("r", CollectionKind::kSet);
-      left.clear();
-      right.clear();
-      std::set<std::string> a, b;
-      const unsigned few = round % 3 == 0 ? 10 : 300;
-      for (unsigned i = 0; i < 300; ++i) a.insert(int_key(below(random, 600)));
-      for (unsigned i = 0; i < few; ++i) b.insert(int_key(below(random, 600)));
-      for (const std::string& key : a) left.put(key, {});
-      for (const std::string& key : b) right.put(key, {});
-      std::set<std::string> expected;
-      const auto out = std::inserter(expected, expected.end());
-      std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), out);
-      CHECK(left.intersection_count(right) == expected.size());
-      CHECK(right.intersection_count(left) == expected.size());
-      if (round % 4 == 0) left.intersect(right);
-      if (round % 4 != 0) expected.clear();
-      if (round % 4 == 1) std::set_union(a.begin(), a.end(), b.begin(), b.end(), out), left.unite(right);
-      if (round % 4 == 2) std::set_difference(a.begin(), a.end(), b.begin(), b.end(), out), left.subtract(right);
-      if (round % 4 == 3) {
-        std::set_symmetric_difference(a.begin(), a.end(), b.begin(), b.end(), out);
-        left.symmetric_difference(right);
-      }
-      CHECK(left.size() == expected.size());
-      for (const std::string& key : expected) CHECK(left.contains(key));
-    }
-    CHECK(store->verify() == std::vector<std::string>{});
-  }
 }
 
 TEST_CASE("ordered: ranks stay within their bounds while others write") {

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+import datetime
+import math
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
+
+# Of a ttl, in seconds: over as soon as one asks again, and never during a test.
+SHORT = 0.001
+LONG = 3600.0
+NO_TTLS: list[Any] = [
+    0,
+    -1,
+    -0.0,
+    0.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e12,
+    10**400,
+    True,
+    False,
+    "5",
+    b"5",
+    [1],
+    1j,
+    datetime.timedelta(1),
+]
+PATIENCE_SECONDS = 60
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask until it is true, for a minute at most."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        os.sched_yield()
 
 
 def gives_up_the_gil(call: Callable[[], object], attempts: int = 1000) -> bool:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import math
 import multiprocessing
-import os
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,16 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from kv_storage import MISSING, ArgumentError, Hash, MissingKeyError, RecordHash, Storage
 
-SHORT = 0.001
-LONG = 3600.0
-PATIENCE_SECONDS = 60
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        os.sched_yield()
+from .support import LONG, NO_TTLS, SHORT, until
 
 
 def let_expire(store: Hash, key: str) -> None:
@@ -160,27 +146,7 @@ def test_records_expire(kv: Storage) -> None:
     assert records.ttl("c") is None
 
 
-@pytest.mark.parametrize(
-    "ttl",
-    [
-        0,
-        -1,
-        -0.0,
-        0.0,
-        math.nan,
-        math.inf,
-        -math.inf,
-        1e12,
-        10**400,
-        True,
-        False,
-        "5",
-        b"5",
-        [1],
-        1j,
-        datetime.timedelta(1),
-    ],
-)
+@pytest.mark.parametrize("ttl", NO_TTLS)
 def test_what_is_no_ttl_is_refused_and_changes_nothing(kv: Storage, ttl: Any) -> None:
     kv.put("a", 1, ttl=LONG)
     before = kv.ttl("a")

@@ -104,7 +104,14 @@ def ordered(kv: Storage) -> None:
     tags &= {"a", 5}
     assert_type(tags.intersection_count(["a"]), int)
     assert_type(tags.prefix("a")[:1], list[Any])
-    assert_type(list(tags & {"a"}), list[Any])
+    assert_type(tags & {"a"}, set[Any])
+    assert_type(tags.union(["b"], {"c"}), set[Any])
+    assert_type(tags.add("d", ttl=5), None)
+    assert_type(tags.update(["e"], ttl=5), None)
+    assert_type(tags.expire("a", 60), bool)
+    assert_type(tags.ttl("a"), float | None)
+    assert_type(tags.persist("a"), bool)
+    assert_type(scores.ttl(2), float | None)
 
 
 def caches(kv: Storage) -> None:

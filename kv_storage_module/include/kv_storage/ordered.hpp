@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "kv_storage/hash.hpp"
@@ -60,12 +62,23 @@ class Ordered : public Hash {
   bool take_first(std::string& key, ValueBuffer& out);
   bool take_last(std::string& key, ValueBuffer& out);
 
-  // ---- Sets. In steps of a page of keys: others may write between. `other` may lie in another store. ----
+  // ---- Sets ----
+  // Adds a member for as long as `ttl_ms` says, or for good: a present one gets or loses its ttl. True = it was new. To
+  // add for good what is there for good is a read.
+  bool add(ByteView key, std::uint64_t ttl_ms = kNoTtl);
+  void add_many(std::span<const ByteView> keys, std::uint64_t ttl_ms = kNoTtl);  // the same, as put_many
+
+  // With another set, which may lie in another store. In steps of a page of keys: others may write between. Members
+  // that come from `other` stay for good; those that were here keep their ttl unless they are added again.
   void unite(const Ordered& other);                 // |=
   void intersect(const Ordered& other);             // &=
   void subtract(const Ordered& other);              // -=
   void symmetric_difference(const Ordered& other);  // ^=
   [[nodiscard]] std::uint64_t intersection_count(const Ordered& other) const;
+  // Calls visit(key), in order, for the keys that `other` has too, or that it has not. Outside any section or lock.
+  using Visit = std::function<void(ByteView key)>;
+  void for_each_common(const Ordered& other, const Visit& visit) const;
+  void for_each_only_here(const Ordered& other, const Visit& visit) const;
 
  private:
   [[nodiscard]] bool is_same(const Ordered& other) const;

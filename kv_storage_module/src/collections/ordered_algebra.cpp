@@ -1,4 +1,5 @@
-// Set operations between two ordered collections, page by page of the one that is walked.
+// Set operations between two ordered collections, page by page of those that are walked.
+#include <optional>
 #include <vector>
 
 #include "collections/collection.hpp"
@@ -37,13 +38,36 @@ class KeyStream {
   std::size_t at_ = 0;
 };
 
-// With that many times more keys on one side, looking the fewer up is cheaper than walking both.
+// With that many times more keys on the other side, looking the own ones up there is cheaper than walking both.
 constexpr std::uint64_t kLookupFactor = 8;
+
+[[nodiscard]] bool is_much_smaller(const Ordered& collection, const Ordered& other) {
+  return other.size() / kLookupFactor > collection.size();
+}
+
+// Whether it is there, and for good.
+[[nodiscard]] bool stays(const Ordered& collection, ByteView key) {
+  const std::optional<TimeToLive> left = collection.time_to_live(key);
+  return left && !left->expires;
+}
 
 }  // namespace
 
 bool Ordered::is_same(const Ordered& other) const {
   return impl_->arena() == other.impl_->arena() && name() == other.name();
+}
+
+bool Ordered::add(ByteView key, std::uint64_t ttl_ms) {
+  if (ttl_ms == kNoTtl && stays(*this, key)) return false;
+  return put(key, {}, ttl_ms);
+}
+
+void Ordered::add_many(std::span<const ByteView> keys, std::uint64_t ttl_ms) {
+  std::vector<ByteView> lacking;
+  for (const ByteView key : keys) {
+    if (ttl_ms != kNoTtl || !stays(*this, key)) lacking.push_back(key);
+  }
+  put_many(lacking, std::vector<Value>(lacking.size()), ttl_ms);
 }
 
 void Ordered::unite(const Ordered& other) {
@@ -53,20 +77,18 @@ void Ordered::unite(const Ordered& other) {
   for (ScanPage page; scan.next(page);) {
     keys.clear();
     for (const ScanPage::Item& item : page.items) keys.push_back(page.key(item));
-    put_many(keys, std::vector<Value>(keys.size()));
+    add_many(keys);
   }
 }
 
 void Ordered::intersect(const Ordered& other) {
   if (is_same(other)) return;
-  for_each_key(*this, [&](ByteView key) {
-    if (!other.contains(key)) erase(key);
-  });
+  for_each_only_here(other, [&](ByteView key) { erase(key); });
 }
 
 void Ordered::subtract(const Ordered& other) {
   if (is_same(other)) return clear();
-  for_each_key(other, [&](ByteView key) { erase(key); });
+  for_each_common(other, [&](ByteView key) { erase(key); });
 }
 
 void Ordered::symmetric_difference(const Ordered& other) {
@@ -76,21 +98,41 @@ void Ordered::symmetric_difference(const Ordered& other) {
   });
 }
 
-std::uint64_t Ordered::intersection_count(const Ordered& other) const {
-  const std::uint64_t mine = size(), others = other.size();
-  if (mine > others) return other.intersection_count(*this);
-  std::uint64_t common = 0;
-  if (others / kLookupFactor > mine) {
-    for_each_key(*this, [&](ByteView key) { common += other.contains(key) ? 1 : 0; });
-    return common;
-  }
+void Ordered::for_each_common(const Ordered& other, const Visit& visit) const {
+  const auto look_up = [&](const Ordered& fewer, const Ordered& more) {
+    for_each_key(fewer, [&](ByteView key) {
+      if (more.contains(key)) visit(key);
+    });
+  };
+  if (is_much_smaller(*this, other)) return look_up(*this, other);
+  if (is_much_smaller(other, *this)) return look_up(other, *this);
   KeyStream left(*this), right(other);
   while (!left.done() && !right.done()) {
     const int order = left.key().compare(right.key());
-    if (order == 0) ++common;
+    if (order == 0) visit(left.key());
     if (order <= 0) left.next();
     if (order >= 0) right.next();
   }
+}
+
+void Ordered::for_each_only_here(const Ordered& other, const Visit& visit) const {
+  if (is_much_smaller(*this, other)) {
+    return for_each_key(*this, [&](ByteView key) {
+      if (!other.contains(key)) visit(key);
+    });
+  }
+  KeyStream left(*this), right(other);
+  while (!left.done()) {
+    const int order = right.done() ? -1 : left.key().compare(right.key());
+    if (order < 0) visit(left.key());
+    if (order <= 0) left.next();
+    if (order >= 0) right.next();
+  }
+}
+
+std::uint64_t Ordered::intersection_count(const Ordered& other) const {
+  std::uint64_t common = 0;
+  for_each_common(other, [&](ByteView) { ++common; });
   return common;
 }
 
