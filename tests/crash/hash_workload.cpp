@@ -4,13 +4,11 @@
 #include <cstring>
 #include <optional>
 
-#include "kv_storage/store.hpp"
-#include "workload.hpp"
+#include "store_workload.hpp"
 
 namespace kv::crash {
 namespace {
 
-constexpr std::uint32_t kParts = 2;
 constexpr std::uint32_t kSharedKeys = 200;
 constexpr std::uint32_t kCollections = 3;
 constexpr std::size_t kMostHeld = 20;
@@ -30,40 +28,14 @@ std::uint64_t payload_key(std::uint32_t writer, std::uint32_t number) noexcept {
   return std::uint64_t{writer} << 32 | number;
 }
 
-class HashWorkload final : public Workload {
+class HashWorkload final : public StoreWorkload {
  public:
   HashWorkload(const WorkloadOptions& options, Scoreboard& scoreboard)
-      : scoreboard_(scoreboard),
-        writers_(options.writers),
-        store_(options.address.empty() ? Store::create({.max_memory = options.max_memory, .parts = kParts})
-                                       : Store::attach(options.address)),
+      : StoreWorkload(options, scoreboard),
         root_(options.name == "map" ? Hash(store_->ordered("oracle", CollectionKind::kMap)) : store_->root()) {
     if (!options.address.empty()) return;
     for (std::uint32_t number = 0; number < kSharedKeys; number += 2) put_shared(steady_key(number), number, 1);
     make_room_for_pins();
-  }
-
-  void write(std::uint32_t writer, Random& random) override {
-    try {
-      switch (random.below(16)) {
-        case 0:
-          return change_several(writer, random);
-        case 1:
-          return count(writer);
-        case 2:
-        case 3:
-        case 4:
-          return change_shared(random);
-        case 5:
-          if (random.one_in(4)) return change_collections(random);
-          [[fallthrough]];
-        default:
-          return change_own(writer, random);
-      }
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kOverCapacity) throw;
-      ++scoreboard_.refused;
-    }
   }
 
   void read(Random& random) override {
@@ -88,38 +60,35 @@ class HashWorkload final : public Workload {
   }
 
   void settle(std::uint32_t writer) override {
-    for (std::uint32_t number = 0; number < kKeysPerWriter; ++number) {
-      const auto version = current_version(writer, number);
-      crash::settle(scoreboard_.oracle[writer][number], version.has_value(), version.value_or(0));
-    }
+    StoreWorkload::settle(writer);
     settle_count(scoreboard_.counters[writer], current_count(writer));
   }
 
-  std::vector<std::string> verify() override { return store_->verify(); }
+ private:
+  void change(std::uint32_t writer, Random& random) override {
+    switch (random.below(16)) {
+      case 0:
+        return change_several(writer, random);
+      case 1:
+        return count(writer);
+      case 2:
+      case 3:
+      case 4:
+        return change_shared(random);
+      case 5:
+        if (random.one_in(4)) return change_collections(random);
+        [[fallthrough]];
+      default:
+        return change_own(writer, random);
+    }
+  }
 
-  std::vector<std::string> verify_at_rest() override {
+  void let_go() override {
     held_.clear();
     for (std::uint32_t i = 0; i < kCollections; ++i) store_->drop(collection_name(i));  // and empties the trash
-    const StoreStats stats = store_->stats();                                           // reaps
-    std::vector<std::string> violations = store_->verify();
-    for (const PartStats& part : stats.parts) {
-      if (part.pins != 0) violations.emplace_back("pins of dead processes are left");
-      if (part.pinned_bytes != 0) violations.emplace_back("bytes pinned by nobody");
-    }
-    root_.clear();
-    for (const std::string& what : store_->verify()) violations.push_back("cleared: " + what);
-    return violations;
   }
+  void clear() override { root_.clear(); }
 
-  std::string address() const override { return store_->address(); }
-
-  std::uint64_t recoveries() const override {
-    std::uint64_t sum = 0;
-    for (const PartStats& part : store_->stats().parts) sum += part.recoveries;
-    return sum;
-  }
-
- private:
   struct Held {
     std::uint64_t key;
     std::uint64_t version;
@@ -133,20 +102,7 @@ class HashWorkload final : public Workload {
   static std::uint64_t shared_payload_key(std::uint32_t number) noexcept { return payload_key(1'000, number); }
   static std::string collection_name(std::uint64_t i) { return "collection-" + std::to_string(i); }
 
-  // Calls `use` with the value that holds `version` of `key`.
-  template <class Use>
-  static auto with_value(std::uint64_t key, std::uint64_t version, Use&& use) {
-    const std::size_t bytes = Payload::size(key, version);
-    std::vector<char> content(bytes);
-    Payload::fill(content.data(), bytes, key, version);
-    return use(Value{ValueType::kBytes, {content.data(), bytes}});
-  }
-
-  static std::uint64_t version_in(ByteView bytes, std::uint64_t key) {
-    return Payload::version_in(bytes.data(), bytes.size(), key);
-  }
-
-  std::optional<std::uint64_t> current_version(std::uint32_t writer, std::uint32_t number) {
+  std::optional<std::uint64_t> current_version(std::uint32_t writer, std::uint32_t number) override {
     ValueBuffer value;
     if (!root_.get(own_key(writer, number), value)) return std::nullopt;
     return version_in(value.bytes(), payload_key(writer, number));
@@ -426,9 +382,6 @@ class HashWorkload final : public Workload {
     if (version_in(held.pin.bytes(), held.key) != held.version) throw Violation("a pinned value changed");
   }
 
-  Scoreboard& scoreboard_;
-  std::uint32_t writers_;
-  std::shared_ptr<Store> store_;
   Hash root_;
   std::vector<Held> held_;  // of this process
 };

@@ -4,13 +4,11 @@
 #include <cstring>
 #include <optional>
 
-#include "kv_storage/store.hpp"
-#include "workload.hpp"
+#include "store_workload.hpp"
 
 namespace kv::crash {
 namespace {
 
-constexpr std::uint32_t kParts = 2;
 constexpr std::uint32_t kTexts = 50;
 constexpr std::size_t kMostHeld = 4;
 constexpr const char* kName = "records";
@@ -43,25 +41,11 @@ std::uint64_t check_record(const Record& record, std::uint64_t key) {
   return record.version;
 }
 
-class RecordWorkload final : public Workload {
+class RecordWorkload final : public StoreWorkload {
  public:
   RecordWorkload(const WorkloadOptions& options, Scoreboard& scoreboard)
-      : scoreboard_(scoreboard),
-        writers_(options.writers),
-        store_(options.address.empty() ? Store::create({.max_memory = options.max_memory, .parts = kParts})
-                                       : Store::attach(options.address)),
-        records_(store_->records(kName, make_schema())) {
+      : StoreWorkload(options, scoreboard), records_(store_->records(kName, make_schema())) {
     if (records_.schema().record_bytes() != sizeof(Record)) throw Violation("the schema is not the struct");
-  }
-
-  void write(std::uint32_t writer, Random& random) override {
-    try {
-      if (random.one_in(32)) return change_transient(random);
-      change_own(writer, random);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kOverCapacity) throw;
-      ++scoreboard_.refused;
-    }
   }
 
   void read(Random& random) override {
@@ -84,38 +68,17 @@ class RecordWorkload final : public Workload {
     }
   }
 
-  void settle(std::uint32_t writer) override {
-    for (std::uint32_t number = 0; number < kKeysPerWriter; ++number) {
-      const auto version = current_version(key_of(writer, number));
-      crash::settle(scoreboard_.oracle[writer][number], version.has_value(), version.value_or(0));
-    }
+ private:
+  void change(std::uint32_t writer, Random& random) override {
+    if (random.one_in(32)) return change_transient(random);
+    change_own(writer, random);
   }
-
-  std::vector<std::string> verify() override { return store_->verify(); }
-
-  std::vector<std::string> verify_at_rest() override {
+  void let_go() override {
     held_.clear();
     store_->drop(kTransientName);
-    const StoreStats stats = store_->stats();  // reaps
-    std::vector<std::string> violations = store_->verify();
-    for (const PartStats& part : stats.parts) {
-      if (part.pins != 0) violations.emplace_back("pins of dead processes are left");
-      if (part.pinned_bytes != 0) violations.emplace_back("bytes pinned by nobody");
-    }
-    records_.clear();
-    for (const std::string& what : store_->verify()) violations.push_back("cleared: " + what);
-    return violations;
   }
+  void clear() override { records_.clear(); }
 
-  std::string address() const override { return store_->address(); }
-
-  std::uint64_t recoveries() const override {
-    std::uint64_t sum = 0;
-    for (const PartStats& part : store_->stats().parts) sum += part.recoveries;
-    return sum;
-  }
-
- private:
   // For each slab, for each of its slots, the key of the record if it is used.
   using SlotKeys = std::vector<std::vector<std::optional<std::uint64_t>>>;
 
@@ -138,7 +101,8 @@ class RecordWorkload final : public Workload {
     return record;
   }
 
-  std::optional<std::uint64_t> current_version(std::uint64_t key) {
+  std::optional<std::uint64_t> current_version(std::uint32_t writer, std::uint32_t number) override {
+    const std::uint64_t key = key_of(writer, number);
     Record record{};
     if (!records_.get(key_text(key), &record)) return std::nullopt;
     return check_record(record, key);
@@ -196,7 +160,7 @@ class RecordWorkload final : public Workload {
     const auto writer = static_cast<std::uint32_t>(random.below(writers_));
     const auto number = static_cast<std::uint32_t>(random.below(kKeysPerWriter));
     const VersionRange range(scoreboard_.oracle[writer][number]);
-    const auto version = current_version(key_of(writer, number));
+    const auto version = current_version(writer, number);
     range.check(version.has_value(), version.value_or(0));
   }
 
@@ -278,9 +242,6 @@ class RecordWorkload final : public Workload {
     }
   }
 
-  Scoreboard& scoreboard_;
-  std::uint32_t writers_;
-  std::shared_ptr<Store> store_;
   RecordHash records_;
   std::vector<Held> held_;  // of this process
 };

@@ -12,7 +12,8 @@
 namespace kv::crash {
 namespace {
 
-constexpr std::uint32_t kKeys = 320;        // two parts' look-asides are then at their fullest
+constexpr std::uint32_t kKeys = 320;  // two parts' look-asides are then at their fullest
+constexpr std::uint32_t kCachedKeys = 40;
 constexpr std::size_t kLargeBytes = 4'500;  // a value that reading pins
 
 std::string key_text(std::uint32_t number) { return "key-" + std::to_string(number * 7919 % 1000); }
@@ -49,6 +50,39 @@ void put_record(Store& store, const std::string& key, std::int64_t number, std::
   records.put(key, &record, ttl_ms);
 }
 
+// ---- A Map, two Sets that overlap, and a Cache that is full ----
+
+std::string map_key(std::int64_t number) { return ordered_key::of_integer(KeyType::kInt, number); }
+std::string member(std::uint32_t number) {
+  return ordered_key::of_bytes(KeyType::kText, std::string(number % 3 * 20, 'x') + std::to_string(number));
+}
+Ordered map_of(Store& store) { return store.ordered("map", CollectionKind::kMap); }
+Ordered set_of(Store& store, const char* name) { return store.ordered(name, CollectionKind::kSet); }
+Cache cache_of(Store& store) { return store.cache("cache"); }
+
+void fill_others(Store& store) {
+  Ordered map = map_of(store);
+  for (std::int64_t i = 0; i < 40; ++i) map.put(map_key(i), bytes_value("m"), i % 10 == 0 ? kTtlMs : kNoTtl);
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    set_of(store, "set").add(member(i), i % 9 == 0 ? kTtlMs : kNoTtl);
+    set_of(store, "other set").add(member(i + 10));
+  }
+  Cache cache = store.cache("cache", kMinCacheCapacity * 4);
+  for (std::uint32_t i = 0; i < kCachedKeys; ++i) {
+    cache.put(key_text(i), bytes_value(std::string(i * 30, 'c')), i % 10 == 0 ? kTtlMs : kNoTtl);
+  }
+}
+
+// A cache has no order to be walked in: all keys that it may have are asked for.
+void add_cached(const Cache& cache, Contents& contents) {
+  ValueBuffer value;
+  std::vector<std::string> keys{"new", "absent"};
+  for (std::uint32_t i = 0; i < kCachedKeys; ++i) keys.push_back(key_text(i));
+  for (const std::string& key : keys) {
+    if (cache.get(key, value)) contents["cache/" + key] = value.bytes();
+  }
+}
+
 template <class Collection>
 void add_contents(const Collection& collection, const std::string& name, Contents& contents) {
   Scan scan = collection.scan({}, true);
@@ -60,7 +94,7 @@ void add_contents(const Collection& collection, const std::string& name, Content
       if (left && left->expires) contents[name + "/" + std::string(page.key(item)) + " expires"] = "";
       if (item.has_value()) {
         value = page.value(item);
-      } else if constexpr (std::is_same_v<Collection, Hash>) {
+      } else if constexpr (std::is_base_of_v<Hash, Collection>) {
         ValueBuffer whole;
         collection.get(page.key(item), whole);
         value = whole.bytes();
@@ -113,6 +147,51 @@ const std::vector<Scenario>& scenarios() {
       {"record_over", [](Store& store) { put_record(store, "r7", 3); }},
       {"record_erase", [](Store& store) { records_of(store).erase("r7"); }},
       {"record_drop", [](Store& store) { store.drop("records"); }},
+      {"map_put", [](Store& store) { map_of(store).put(map_key(1'000), bytes_value("new")); }},
+      {"map_put_over", [](Store& store) { map_of(store).put(map_key(7), bytes_value(std::string(300, 'n'))); }},
+      {"map_put_ttl", [](Store& store) { map_of(store).put(map_key(7), bytes_value("new"), kTtlMs); }},
+      {"map_erase", [](Store& store) { map_of(store).erase(map_key(20)); }},
+      {"map_take_first",
+       [](Store& store) {
+         std::string key;
+         ValueBuffer taken;
+         map_of(store).take_first(key, taken);
+       }},
+      {"map_expire", [](Store& store) { map_of(store).expire(map_key(7), kTtlMs); }},
+      {"map_reclaim", [](Store& store) { later([&] { static_cast<void>(map_of(store).rank(map_key(20))); }); }, true},
+      {"map_clear", [](Store& store) { map_of(store).clear(); }},
+      {"map_drop", [](Store& store) { store.drop("map"); }},
+      {"set_add", [](Store& store) { set_of(store, "set").add(member(3), kTtlMs); }},
+      {"set_add_for_good", [](Store& store) { set_of(store, "set").add(member(18)); }},
+      {"set_unite", [](Store& store) { set_of(store, "set").unite(set_of(store, "other set")); }, true},
+      {"set_intersect", [](Store& store) { set_of(store, "set").intersect(set_of(store, "other set")); }, true},
+      {"set_subtract", [](Store& store) { set_of(store, "set").subtract(set_of(store, "other set")); }, true},
+      {"set_symmetric", [](Store& store) { set_of(store, "set").symmetric_difference(set_of(store, "other set")); },
+       true},
+      {"cache_put", [](Store& store) { cache_of(store).put(key_text(5), bytes_value("new")); }},
+      {"cache_put_ttl", [](Store& store) { cache_of(store).put(key_text(19), bytes_value("new"), kTtlMs); }},
+      // Evicts first, an entry a step.
+      {"cache_evict", [](Store& store) { cache_of(store).put("new", bytes_value(std::string(2'000, 'n'))); }, true},
+      {"cache_refuse", [](Store& store) { cache_of(store).put(key_text(19), bytes_value(std::string(9'000, 'n'))); }},
+      {"cache_erase", [](Store& store) { cache_of(store).erase(key_text(19)); }},
+      {"cache_claim",
+       [](Store& store) {
+         ValueBuffer found;
+         CacheLease lease;
+         static_cast<void>(cache_of(store).claim("absent", 1, found, lease));
+       }},
+      {"cache_fill",
+       [](Store& store) {
+         ValueBuffer found;
+         CacheLease lease;
+         static_cast<void>(cache_of(store).claim("absent", 1, found, lease));
+         cache_of(store).fill(lease, "absent", bytes_value("new"));
+       },
+       true},
+      {"cache_reclaim", [](Store& store) { later([&] { static_cast<void>(cache_of(store).size()); }); }, true},
+      {"cache_resize", [](Store& store) { cache_of(store).resize(kMinCacheCapacity * 2); }, true},
+      {"cache_clear", [](Store& store) { cache_of(store).clear(); }, true},
+      {"cache_drop", [](Store& store) { store.drop("cache"); }, true},
       {"record_slabs", [](Store& store) { static_cast<void>(records_of(store).slabs()); }},
   };
   return all;
@@ -133,6 +212,7 @@ std::shared_ptr<Store> make_scenario_store() {
     root.put("due-" + std::to_string(i), bytes_value("d"), kTtlMs);
     put_record(*store, "r-due-" + std::to_string(i), i, kTtlMs);
   }
+  fill_others(*store);
   return store;
 }
 
@@ -145,46 +225,73 @@ Contents contents_of(Store& store) {
       add_contents(store.hash(info.name), info.name, contents);
     } else if (const auto records = store.find_records(info.name)) {
       add_contents(*records, info.name, contents);
+    } else if (info.kind == CollectionKind::kMap || info.kind == CollectionKind::kSet) {
+      add_contents(store.ordered(info.name, info.kind), info.name, contents);
+    } else if (info.kind == CollectionKind::kCache) {
+      add_cached(store.cache(info.name), contents);
     }
   }
   return contents;
 }
 
+namespace {
+
+std::optional<std::string> value_in(const Contents& contents, const std::string& key) {
+  const auto at = contents.find(key);
+  return at == contents.end() ? std::optional<std::string>() : at->second;
+}
+
+bool same_value(const Contents& found, const Contents& wanted, const std::string& key) {
+  const auto value = value_in(found, key);
+  const bool may_forget = key.rfind("cache/", 0) == 0;
+  return value == value_in(wanted, key) || (may_forget && !value);
+}
+
+}  // namespace
+
 bool possible(const Scenario& scenario, const Contents& found, const Contents& before, const Contents& after) {
-  if (!scenario.in_steps) return found == before || found == after;
-  const auto value_in = [](const Contents& contents, const std::string& key) {
-    const auto at = contents.find(key);
-    return at == contents.end() ? std::optional<std::string>() : at->second;
-  };
   std::set<std::string> keys;
   for (const Contents* contents : {&found, &before, &after}) {
     for (const auto& [key, value] : *contents) {
-      if (key.find('/') != std::string::npos) keys.insert(key);
+      if (!scenario.in_steps || key.find('/') != std::string::npos) keys.insert(key);
     }
   }
-  return std::all_of(keys.begin(), keys.end(), [&](const std::string& key) {
-    const auto value = value_in(found, key);
-    return value == value_in(before, key) || value == value_in(after, key);
-  });
+  const auto is = [&](const Contents& wanted) {
+    return std::all_of(keys.begin(), keys.end(), [&](const auto& key) { return same_value(found, wanted, key); });
+  };
+  if (!scenario.in_steps) return is(before) || is(after);
+  return std::all_of(keys.begin(), keys.end(),
+                     [&](const auto& key) { return same_value(found, before, key) || same_value(found, after, key); });
 }
 
 void require_sound(const Store& store, const std::string& when) {
   for (const std::string& what : store.verify()) throw std::runtime_error(when + ": " + what);
 }
 
-void dismantle(Store& store, Random& random) {
-  Hash root = store.root();
+namespace {
+
+void take_apart(Store& store, Hash collection, Random& random) {
   std::vector<std::string> keys;
-  Scan scan = root.scan({}, false);
+  Scan scan = collection.scan({}, false);
   for (ScanPage page; scan.next(page);) {
     for (const ScanPage::Item& item : page.items) keys.emplace_back(page.key(item));
   }
   while (!keys.empty()) {
     std::swap(keys[random.below(keys.size())], keys.back());
-    if (!root.erase(keys.back())) throw std::runtime_error("a key could not be erased: " + keys.back());
-    if (root.contains(keys.back())) throw std::runtime_error("an erased key is still found: " + keys.back());
+    if (!collection.erase(keys.back())) throw std::runtime_error("a key could not be erased: " + keys.back());
+    if (collection.contains(keys.back())) throw std::runtime_error("an erased key is still found: " + keys.back());
     keys.pop_back();
-    if (keys.size() % 64 == 0) require_sound(store, "while taking apart");
+    if (keys.size() % 64 == 63) require_sound(store, "while taking apart");
+  }
+}
+
+}  // namespace
+
+void dismantle(Store& store, Random& random) {
+  take_apart(store, store.root(), random);
+  for (const CollectionInfo& info : store.collections()) {
+    if (info.kind != CollectionKind::kMap && info.kind != CollectionKind::kSet) continue;
+    take_apart(store, store.ordered(info.name, info.kind), random);
   }
   for (const CollectionInfo& info : store.collections()) store.drop(info.name);
   const StoreStats stats = store.stats();  // reaps the dead child's pins

@@ -26,7 +26,7 @@ struct Scenario {
 using Contents = std::map<std::string, std::string>;
 [[nodiscard]] Contents contents_of(Store& store);
 
-// Whether `found` is what a writer may leave that died on the way from `before` to `after`.
+// Whether `found` is what a writer may leave that died on the way from `before` to `after`. A cache may forget.
 [[nodiscard]] bool possible(const Scenario& scenario, const Contents& found, const Contents& before,
                             const Contents& after);
 

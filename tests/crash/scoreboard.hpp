@@ -20,6 +20,7 @@ class Violation : public std::runtime_error {
 
 inline constexpr std::uint32_t kMaxWriters = 8;
 inline constexpr std::uint32_t kKeysPerWriter = 64;
+inline constexpr std::uint32_t kComputedKeys = 32;
 
 // Every fourth version of a key means that the key is absent, and so does the first.
 [[nodiscard]] constexpr bool present(std::uint64_t version) noexcept { return version % 4 != 0; }
@@ -37,6 +38,11 @@ struct Scoreboard {
   char first_violation[512];
   OracleCell oracle[kMaxWriters][kKeysPerWriter];
   OracleCell counters[kMaxWriters];  // versions are the counts; never absent
+  // Of the keys of a cache that are computed: by which writer, in which of its lives; 0 = by none.
+  std::atomic<std::uint64_t> computing[kComputedKeys];
+  std::atomic<std::uint32_t> lives[kMaxWriters];   // counts whenever a writer is started
+  std::atomic<std::uint32_t> deaths[kMaxWriters];  // the life that is over or about to be
+  std::atomic<std::uint64_t> takeovers;            // of what a death had left half computed
 
   void report(const std::string& what) noexcept {
     if (violations.fetch_add(1) == 0) what.copy(first_violation, sizeof first_violation - 1);
@@ -70,6 +76,19 @@ class VersionRange {
     if (found ? present(version) && version >= first_ && version <= last : absent_possible(last)) return;
     fail(found ? "version " + std::to_string(version) : "no value", last);
   }
+  // Where what is found does not say which version it is of.
+  void check_presence(bool found) const {
+    const std::uint64_t last = cell_.intent;
+    for (std::uint64_t version = first_; version <= last; ++version) {
+      if (present(version) == found) return;
+    }
+    fail(found ? "a member" : "no member", last);
+  }
+  // Of a cache, which may forget everything at any time.
+  void check_cached(std::uint64_t version) const {
+    const std::uint64_t last = cell_.intent;
+    if (version < first_ || version > last) fail("version " + std::to_string(version), last);
+  }
   void check_count(std::uint64_t count) const {
     const std::uint64_t last = cell_.intent;
     if (count < first_ || count > last) fail("a count of " + std::to_string(count), last);
@@ -96,6 +115,12 @@ inline void settle(OracleCell& cell, bool found, std::uint64_t version) {
   if (!found) version = present(cell.done) ? cell.intent.load() : cell.done.load();
   cell.done = version;
   cell.intent = version;
+}
+
+inline void settle_presence(OracleCell& cell, bool found) {
+  VersionRange(cell).check_presence(found);
+  if (present(cell.done) != found) cell.done = cell.intent.load();
+  cell.intent = cell.done.load();
 }
 
 inline void settle_count(OracleCell& cell, std::uint64_t count) {

@@ -81,6 +81,7 @@ int Storm::run() {
 }
 
 void Storm::start(std::uint32_t number) {
+  if (number < options_.writers) ++scoreboard_.lives[number];
   const std::uint64_t seed = random_.next();
   std::fflush(stdout);
   const std::string address = options_.attach ? workload_->address() : "";
@@ -136,6 +137,7 @@ void Storm::work_as_guest(const StormOptions& options) {
 }
 
 void Storm::kill(std::uint32_t number) {
+  if (number < options_.writers) scoreboard_.deaths[number] = scoreboard_.lives[number].load();
   ::kill(pids_[number], SIGKILL);
   int status = 0;
   while (::waitpid(pids_[number], &status, 0) < 0 && errno == EINTR) {

@@ -48,6 +48,8 @@ struct WorkloadOptions {
 [[nodiscard]] std::unique_ptr<Workload> make_hash_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 [[nodiscard]] std::unique_ptr<Workload> make_list_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 [[nodiscard]] std::unique_ptr<Workload> make_record_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
+[[nodiscard]] std::unique_ptr<Workload> make_set_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
+[[nodiscard]] std::unique_ptr<Workload> make_cache_workload(const WorkloadOptions& options, Scoreboard& scoreboard);
 
 // The bytes of a version of a key: a reader can tell from them alone whether they belong together.
 class Payload {
