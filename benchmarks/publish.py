@@ -1,8 +1,9 @@
-"""Puts a result of run.py into the documentation: draws the plots and renews the tables of docs/benchmarks.md.
+"""Puts a result of run.py into the documentation: draws the plots and renews the tables of the pages that have some.
 
     python benchmarks/publish.py benchmarks/results/NAME.json
+    python benchmarks/publish.py benchmarks/results/NAME.json --page docs/cache.md     # of a run of that workload only
 
-Only what stands between the page's `begin` and `end` comments changes.
+Only what stands between a page's `begin` and `end` comments changes. With `--page` no plots are drawn.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from kvbench.results import Results
 from kvbench.targets import Verdict
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs/benchmarks.md"
+DOCS = HERE.parent / "docs"
+PAGES = [DOCS / name for name in ("benchmarks.md", "cache.md", "map_and_set.md")]
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -73,10 +75,13 @@ def main(arguments: list[str]) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("result", type=Path, help="a JSON file written by run.py")
+    parser.add_argument("--page", type=Path, action="append", help="default: all that have tables")
     options = parser.parse_args(arguments)
     document = json.loads(options.result.read_text())
-    plot.draw_all(document, HERE / "plots")
-    PAGE.write_text(renew(PAGE.read_text(), sections(document, options.result.name)))
+    if options.page is None:
+        plot.draw_all(document, HERE / "plots")
+    for page in options.page or PAGES:
+        page.write_text(renew(page.read_text(), sections(document, options.result.name)))
 
 
 if __name__ == "__main__":

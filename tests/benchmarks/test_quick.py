@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-WORKLOADS = {"kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache"}
+WORKLOADS = {"kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache", "ordered"}
 BASE = {"csv": "csv+dict", "start": "python3"}  # what dict is elsewhere
 
 pytest.importorskip("kv_storage")
