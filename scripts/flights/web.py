@@ -2,7 +2,7 @@
 
 Every handler answers from the store in a few milliseconds at most, so it runs on the event loop itself: no
 thread has to be woken, and none waits. The counters live in the store too, where all processes that share it
-count together.
+count together, and so do answers that were given before.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from flights.catalog import Catalog
 from flights.query import Query, RequestError, parse_query
 from flights.recommendation import ON_TIME_MINUTES, PRIOR_FLIGHTS, STATISTIC, recommend
 
+ANSWERS_BYTES = "16MB"
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self'; "
@@ -55,6 +56,7 @@ class FlightService:
         self.catalog = Catalog(kv)
         self._kv = kv
         self._counters = kv.hash("service")
+        self._answers = kv.cache("answers", capacity=ANSWERS_BYTES)
         self._started = time.monotonic()
 
     def application(self) -> Starlette:
@@ -73,28 +75,36 @@ class FlightService:
 
     def recommend(self, request: Request) -> Response:
         """The flights of a route and day, most punctual first."""
+        started = time.perf_counter()
         query = parse_query(request.query_params)
+        # One process computes an answer, all that share the store give it; None says that there is no flight.
+        key = Key(query.origin, query.dest, query.day)
+        answer = self._answers.get_or_compute(key, lambda: self._answer(query))
+        if answer is None:
+            raise self._no_flights(query)
+        seconds = time.perf_counter() - started
+        self._counters.incr("recommendations")
+        self._counters.incr("recommendation microseconds", round(seconds * 1e6))
+        return JsonResponse(answer | {"milliseconds": seconds * 1e3})
+
+    def _answer(self, query: Query) -> dict[str, Any] | None:
+        """What /recommend says, in types that the cache takes."""
         found = recommend(self.catalog, query.origin, query.dest, query.day)
         if found is None:
-            raise self._no_flights(query)
-        self._counters.incr("recommendations")
-        self._counters.incr("recommendation microseconds", round(found.milliseconds * 1e3))
-        return JsonResponse(
-            {
-                "from": vars(self.catalog.place(query.origin)),
-                "to": vars(self.catalog.place(query.dest)),
-                "date": query.key_date,
-                "statistic": {
-                    "definition": STATISTIC,
-                    "on_time_minutes": ON_TIME_MINUTES,
-                    "prior_flights": PRIOR_FLIGHTS,
-                    "route_punctuality": found.route_punctuality,
-                    "route_observations": found.route_observations,
-                },
-                "milliseconds": found.milliseconds,
-                "flights": [{"rank": rank, **vars(flight)} for rank, flight in enumerate(found.flights, 1)],
-            }
-        )
+            return None
+        return {
+            "from": vars(self.catalog.place(query.origin)),
+            "to": vars(self.catalog.place(query.dest)),
+            "date": str(query.key_date),
+            "statistic": {
+                "definition": STATISTIC,
+                "on_time_minutes": ON_TIME_MINUTES,
+                "prior_flights": PRIOR_FLIGHTS,
+                "route_punctuality": found.route_punctuality,
+                "route_observations": found.route_observations,
+            },
+            "flights": [{"rank": rank, **vars(flight)} for rank, flight in enumerate(found.flights, 1)],
+        }
 
     def flight(self, request: Request) -> Response:
         """One flight on one day, with all its columns."""
@@ -133,7 +143,7 @@ class FlightService:
             "mean_recommendation_milliseconds": microseconds / count / 1e3 if count else None,
             "responses": counters,
         }
-        return JsonResponse({"service": service, "store": self._kv.stats()})
+        return JsonResponse({"service": service, "answers": self._answers.stats(), "store": self._kv.stats()})
 
     def health(self, request: Request) -> Response:
         """Answers as long as the service does."""

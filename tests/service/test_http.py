@@ -117,6 +117,24 @@ def test_stats_has_the_store(service: Service) -> None:
     assert stats["service"]["uptime_seconds"] > 0
 
 
+def test_an_answer_is_computed_once_and_then_comes_from_the_cache(service: Service) -> None:
+    def counted() -> tuple[int, int]:
+        answers = service.get("stats").json()["answers"]
+        assert answers["bytes"] <= answers["capacity"] == 16_000_000
+        return answers["misses"], answers["hits"]
+
+    misses, hits = counted()
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: service.recommend("LGA", "ATL", "27-11-2013").json(), range(20)))
+    assert counted() == (misses + 1, hits + 19)
+    for answer in answers:
+        assert answer.pop("milliseconds") > 0
+        assert answer == answers[0]
+    for _ in range(2):
+        refusal = service.recommend("LGA", "ANC", "27-11-2013")
+        assert (refusal.status, counted()[0]) == (404, misses + 2)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "nothing", 404), ("POST", "recommend", 405), ("GET", "page.py", 404)],
