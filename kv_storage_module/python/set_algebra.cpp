@@ -117,9 +117,8 @@ void symmetric_difference(PyObject* self, PyObject* other) {
     return;
   }
   EncodedSet members;
-  for_each_item(other, [&](PyObject* item) {
-    members.emplace(bytes_of(encode_ordered_key(state_of(self), item).get()));
-  });
+  for_each_item(other,
+                [&](PyObject* item) { members.emplace(bytes_of(encode_ordered_key(state_of(self), item).get())); });
   in_core_detached([&] {
     for (const std::string& key : members) {
       if (!core.erase(key)) core.put(key, {});
@@ -319,7 +318,8 @@ constexpr char kSymmetricUpdateDoc[] =
 constexpr char kUnionDoc[] = "union($self, /, *others)\n--\n\nA built-in set of what is here or in any other.";
 constexpr char kIntersectionDoc[] =
     "intersection($self, /, *others)\n--\n\nA built-in set of what is here and in all others.";
-constexpr char kDifferenceDoc[] = "difference($self, /, *others)\n--\n\nA built-in set of what is here and in no other.";
+constexpr char kDifferenceDoc[] =
+    "difference($self, /, *others)\n--\n\nA built-in set of what is here and in no other.";
 constexpr char kSymmetricDoc[] =
     "symmetric_difference($self, other, /)\n--\n\nA built-in set of what is either here or in `other`.";
 constexpr char kCountDoc[] =

@@ -1,4 +1,4 @@
-"""What the worker processes of test_cache.py do: apart, as the arguments say what they share."""
+"""What the worker processes of test_cache_computing.py and test_cache_memoize.py do: apart, as the arguments say what they share."""
 
 from __future__ import annotations
 

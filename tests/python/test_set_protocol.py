@@ -84,6 +84,9 @@ class TestIdentities(set_tests.TestIdentities):  # type: ignore[misc]
 class Subsets(set_tests.TestSubsets):  # type: ignore[misc]
     """Comparison in all its spellings."""
 
+    left: Any
+    right: Any
+
     def setUp(self) -> None:
         self.left, self.right = make(self.left), make(self.right)
 

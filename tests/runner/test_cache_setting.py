@@ -56,7 +56,9 @@ def test_without_a_configuration_it_is_256_mb(run: Run) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "4095", "-1", "much", "1e6"])
-def test_a_capacity_that_makes_no_sense_is_refused_with_its_line(run: Run, tmp_path: Path, value: str) -> None:
+def test_a_capacity_that_makes_no_sense_is_refused_with_its_line(
+    run: Run, tmp_path: Path, value: str
+) -> None:
     (tmp_path / "cfg.ini").write_text(f"[kv_storage]\ncache = {value}\n")
     outcome = run("--native_configuration=cfg.ini", "-c", "print('never')")
     assert (outcome.code, outcome.out) == (78, "")

@@ -82,6 +82,23 @@ void set_count(const CacheSide& side, std::uint32_t tag, unsigned count) noexcep
   store_relaxed<std::uint8_t>(byte, static_cast<std::uint8_t>((load8(byte) & ~(3U << shift)) | count << shift));
 }
 
+// What the next eviction from this queue reads, on its way from memory while the caller goes on: the count of the
+// oldest entry, its places in the look-aside and in the ghost, and the entry behind it. Its own lines were just
+// written.
+void prefetch_next(Transaction& txn, const CollectionRoot& root, CacheState& state, QueueKind kind) noexcept {
+  const Ref oldest = state.queue(kind).oldest;
+  if (oldest == kNullRef) return;
+  const std::byte* const at = txn.fresh(oldest);
+  const EntryLinks& links = cache_state::links(txn, oldest);
+  __builtin_prefetch(cache_state::side_at(txn.part(), state.side).place(links.tag).byte, 1);
+  Lookaside(txn.part(), root.lookaside).prefetch(links.tag);
+  __builtin_prefetch(ghost_place(txn, state, links.tag).bucket, 1);
+  if (links.newer == kNullRef) return;
+  const std::byte* const newer = txn.fresh(links.newer);
+  __builtin_prefetch(newer, 1);
+  __builtin_prefetch(newer + (reinterpret_cast<const std::byte*>(&links) - at), 1);  // where entries are of one size
+}
+
 [[nodiscard]] QueueKind next_to_shrink(CacheState& state) noexcept {
   const EntryQueue& small = state.queue(QueueKind::kSmall);
   if (small.oldest == kNullRef) return QueueKind::kMain;
@@ -106,11 +123,13 @@ bool evict_one(Transaction& txn, CollectionRoot& root) {
       txn.free(entry);
       txn.store64(&state.evictions, state.evictions + 1);
       txn.commit();
+      prefetch_next(txn, root, state, kind);
       return true;
     }
     set_count(side, tag, kind == QueueKind::kSmall ? 0 : count - 1);
     cache_state::move_to_main(txn, root, entry);
     txn.commit();
+    prefetch_next(txn, root, state, kind);
   }
 }
 
