@@ -1,6 +1,6 @@
-// kv::Cache, small enough that every put evicts something. A cache may forget, so a key holds nothing or what its writer
-// put last. Besides there are keys that are computed when they are missing, by one writer at a time: whoever is killed
-// while it computes is succeeded by another one.
+// kv::Cache, small enough that every put evicts something. A cache may forget, so a key holds nothing or what its
+// writer put last. Besides there are keys that are computed when they are missing, by one writer at a time: whoever is
+// killed while it computes is succeeded by another one.
 #include <cstdio>
 
 #include "store_workload.hpp"

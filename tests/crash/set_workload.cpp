@@ -1,5 +1,5 @@
-// Set algebra in place, which goes in steps: each writer changes a Set of its own by another one that it fills before, so
-// that killed on the way each member is there as before or as after. Besides there is a Set that all change by each
+// Set algebra in place, which goes in steps: each writer changes a Set of its own by another one that it fills before,
+// so that killed on the way each member is there as before or as after. Besides there is a Set that all change by each
 // other's, which must merely stay sound.
 #include <algorithm>
 
