@@ -63,7 +63,7 @@ constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
 // Longer than any column of that name, if the schema has one.
 [[nodiscard]] std::string key_name(const Schema& schema) {
   std::string name = "key";
-  while (schema.find(name) != nullptr) name.insert(0, "_");
+  while (schema.find(name) != nullptr) name.insert(name.begin(), '_');
   return name;
 }
 
