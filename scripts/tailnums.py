@@ -16,9 +16,9 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def load(tails: List, file: Path) -> None:
-    """Put the tail number of every flight of the file into the list; None where it is missing."""
+    """Put the tail number of every flight of the file into the list; None where it is not known."""
     with file.open(encoding="utf-8", newline="") as rows:
-        tails.extend(row["tailnum"] or None for row in csv.DictReader(rows))
+        tails.extend(None if row["tailnum"] in {"", "NA"} else row["tailnum"] for row in csv.DictReader(rows))
 
 
 def used_bytes(kv: Storage) -> int:
@@ -55,9 +55,9 @@ def main() -> None:
     )
 
     codes, dictionary = tails.encoded()
-    flown = codes[1:] == codes[:-1]
-    again = dictionary[codes[1:][flown]]
-    print(f"{flown.sum():,} times the same one flew twice running, {again[0]} before all others")
+    repeated = codes[1:][codes[1:] == codes[:-1]]
+    known_twice = sum(dictionary[code] is not None for code in repeated)
+    print(f"{known_twice:,} times an aircraft comes twice running in the file")
 
 
 if __name__ == "__main__":

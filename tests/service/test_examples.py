@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,20 @@ def test_memoize() -> None:
         "<html> no such page 4 entries",
         "after cache_clear 4.0 computed 2 times",
     ]
+
+
+def test_tailnums_keeps_a_column_as_a_list(tmp_path: Path) -> None:
+    (tmp_path / "flights.csv").write_bytes((ROOT / "tests/data/flights_sample.csv").read_bytes())
+    command = [runner_binary(), str(ROOT / "scripts" / "tailnums.py"), str(tmp_path)]
+    result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    with (tmp_path / "flights.csv").open(encoding="utf-8", newline="") as file:
+        tails = [None if row["tailnum"] in {"", "NA"} else row["tailnum"] for row in csv.DictReader(file)]
+    counts = Counter(tail for tail in tails if tail is not None)
+    assert lines[0].startswith(f"{len(tails):,} flights take ")
+    assert lines[1] == f"by {len(counts):,} aircraft, on {tails.count(None)} flights it is not known which"
+    busiest = lines[2].split()[0]
+    assert counts[busiest] == max(counts.values())
+    assert f"flew {counts[busiest]} times, first as flight number {tails.index(busiest):,}:" in lines[2]
+    assert len(lines) == 4
