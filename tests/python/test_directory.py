@@ -293,6 +293,42 @@ def test_a_store_nobody_holds_any_more_starts_again(path: Path) -> None:
     assert "opened" not in Storage(path)
 
 
+FULL = """
+import fcntl, os, struct, subprocess, sys
+from kv_storage import Storage
+
+kv = Storage(sys.argv[1])
+memory = next(f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd") if "memfd:" in os.readlink(f"/proc/self/fd/{fd}"))
+others = os.open(memory, os.O_RDWR)
+F_OFD_SETLK = 37
+for slot in range(1024):
+    try:
+        fcntl.fcntl(others, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0))
+    except OSError:
+        pass  # ours
+kv["a"] = bytes(10_000)
+view = kv.view("a")
+pid = os.fork()
+if pid == 0:
+    kv["child"] = bytes(view[:3])
+    kv["a"] = "replaced"
+    assert kv.verify() == []
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+os.close(others)
+assert f"pid={os.getpid()} " in open(sys.argv[1] + "/LOCK").read()
+look = "import sys; from kv_storage import Storage; kv = Storage(sys.argv[1]); print(kv['child'], kv.verify())"
+subprocess.run([sys.executable, "-c", look, sys.argv[1]], check=True)
+assert bytes(view) == bytes(10_000)
+"""
+
+
+def test_a_fork_without_a_free_slot_does_not_hide_the_parent(path: Path) -> None:
+    line = [sys.executable, "-c", FULL, str(path)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b'\\x00\\x00\\x00' []\n", "")
+
+
 # --- what cannot be opened
 
 

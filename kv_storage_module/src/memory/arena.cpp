@@ -313,7 +313,8 @@ void Arena::after_fork_in_parent() noexcept {
 }
 
 void Arena::after_fork_in_child() noexcept {
-  if (child_slot_fd_ < 0) return;
+  shares_slot_ = child_slot_fd_ < 0;
+  if (shares_slot_) return;
   ::close(slot_fd_);  // the parent's
   slot_fd_ = std::exchange(child_slot_fd_, -1);
   slot_ = child_slot_;

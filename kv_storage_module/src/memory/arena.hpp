@@ -43,6 +43,8 @@ class Arena : public std::enable_shared_from_this<Arena> {
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] int slot_fd() const noexcept { return slot_fd_; }  // to ask about locks of other slots
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+  // Whether this process was forked when no slot was free, and so has its parent's.
+  [[nodiscard]] bool shares_slot() const noexcept { return shares_slot_; }
 
   struct Member {
     std::uint32_t slot;
@@ -79,6 +81,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   std::uint32_t slot_ = 0;
   int child_slot_fd_ = -1;  // between before_fork and after_fork
   std::uint32_t child_slot_ = 0;
+  bool shares_slot_ = false;
   std::atomic<bool> reap_due_{false};
 };
 

@@ -120,6 +120,7 @@ class Registry {
   void after_fork_in_child() noexcept {
     for (const Attachment* attachment : attachments_) {
       const Arena& arena = *attachment->arena_;
+      if (arena.shares_slot()) continue;  // the line is its parent's, which is the likelier to stay
       attachment->lock_.write_after_fork(arena.slot(), Member::self(arena.fd(), arena.header().id));
     }
     mutex_.unlock();
