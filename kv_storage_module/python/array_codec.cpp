@@ -145,9 +145,9 @@ constexpr bool kOneThreadAtATime = true;
 
 // numpy.frombuffer(): the cheapest way to an array of one dimension.
 Ref vector_over(ModuleState& state, PyObject* dtype, PyObject* buffer) {
-  if (!state.frombuffer) state.frombuffer = attribute(numpy_module().get(), "frombuffer");
+  PyObject* const frombuffer = filled(state.frombuffer, [] { return attribute(numpy_module().get(), "frombuffer"); });
   PyObject* arguments[] = {buffer, dtype};
-  return checked(PyObject_Vectorcall(state.frombuffer.get(), arguments, 2, nullptr));
+  return checked(PyObject_Vectorcall(frombuffer, arguments, 2, nullptr));
 }
 
 Ref dtype_of_format(ModuleState& state, const ArrayDescriptor& array) {
@@ -165,13 +165,13 @@ Ref dtype_of_format(ModuleState& state, const ArrayDescriptor& array) {
 // Borrowed: the cache keeps it.
 PyObject* dtype_of(ModuleState& state, const ArrayDescriptor& array) {
   if (kOneThreadAtATime && state.last_key && bytes_of(state.last_key.get()) == array.key) return state.last_dtype.get();
-  if (!state.dtypes) state.dtypes = checked(PyDict_New());
+  PyObject* const dtypes = filled(state.dtypes, [] { return checked(PyDict_New()); });
   Ref key = checked(PyBytes_FromStringAndSize(array.key.data(), static_cast<Py_ssize_t>(array.key.size())));
-  Ref dtype = Ref::borrow(PyDict_GetItemWithError(state.dtypes.get(), key.get()));
+  Ref dtype = find_item(dtypes, key.get());
   if (!dtype) {
-    if (PyErr_Occurred() != nullptr) throw PythonError{};
-    dtype = dtype_of_format(state, array);
-    check(PyDict_SetItem(state.dtypes.get(), key.get(), dtype.get()));
+    Ref made = dtype_of_format(state, array);
+    dtype = new_reference(PyDict_SetDefault(dtypes, key.get(), made.get()));  // the first that was made stays
+    if (!dtype) throw PythonError{};
   }
   PyObject* borrowed = dtype.get();
   if (kOneThreadAtATime) {
@@ -284,9 +284,9 @@ Ref numpy_module() {
 }
 
 Ref make_ndarray(ModuleState& state, PyObject* shape, PyObject* dtype, PyObject* buffer) {
-  if (!state.ndarray_type) state.ndarray_type = attribute(numpy_module().get(), "ndarray");
+  PyObject* const ndarray = filled(state.ndarray_type, [] { return attribute(numpy_module().get(), "ndarray"); });
   PyObject* arguments[] = {shape, dtype, buffer};
-  return checked(PyObject_Vectorcall(state.ndarray_type.get(), arguments, 3, nullptr));
+  return checked(PyObject_Vectorcall(ndarray, arguments, 3, nullptr));
 }
 
 }  // namespace kv::py

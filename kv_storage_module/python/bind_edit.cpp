@@ -16,6 +16,7 @@ struct Edit {
 };
 
 PyObject* enter(PyObject* self, PyObject*) {
+  const CriticalSection section(self);
   ModuleState& state = state_of(self);
   Edit& edit = fields<Edit>(self);
   KeyBytes key;
@@ -50,6 +51,7 @@ void publish(Edit& edit, PyObject* array) {
 }
 
 PyObject* leave(PyObject* self, PyObject* args) {
+  const CriticalSection section(self);
   Edit& edit = fields<Edit>(self);
   Ref array = std::move(edit.array);
   if (array && PyTuple_GET_SIZE(args) > 0 && PyTuple_GET_ITEM(args, 0) == Py_None) {

@@ -1,5 +1,7 @@
 // Many keys at once: values are encoded with the GIL held, stored in one core call without it.
 
+#include <algorithm>
+
 #include "args.hpp"
 #include "array_codec.hpp"
 #include "bind.hpp"
@@ -105,12 +107,13 @@ void put_rows(PyObject* self, PyObject* keys, PyObject* array, std::uint64_t ttl
 struct Found {
   PyObject* hash;
   PyObject* list;
-  std::span<const ByteView> keys;
-  bool failed = false;  // Python's error is set; callbacks must not throw through the core
+  std::span<const ByteView> keys;  // of this slice
+  std::size_t first = 0;           // its place in the list
+  bool failed = false;             // Python's error is set; callbacks must not throw through the core
 
   void put(std::size_t i, PyObject* value) noexcept {
     failed = failed || value == nullptr;
-    if (value != nullptr) PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), value);
+    if (value != nullptr) PyList_SET_ITEM(list, static_cast<Py_ssize_t>(first + i), value);
   }
 };
 
@@ -137,6 +140,9 @@ void found_large(void* context, std::size_t i) {
     found.failed = true;
   }
 }
+
+// Values become objects while they are read, with the GIL held: so many before others may have it.
+constexpr std::size_t kSlice = 4096;
 
 constexpr Signature<3> kPutMany = {"put_many", {"", "", "ttl"}, 1, 2};
 constexpr Signature<2> kGetMany = {"get_many", {"keys", "default"}, 1};
@@ -169,9 +175,14 @@ PyObject* hash_get_many(PyObject* self, PyObject* const* args, Py_ssize_t count,
   ManyKeys many(static_cast<std::size_t>(size));
   for (Py_ssize_t i = 0; i < size; ++i) many.add(self, PyTuple_GET_ITEM(keys.get(), i));
   Ref list = checked(PyList_New(size));
-  Found found{self, list.get(), many.views()};
-  in_core([&] { hash.get_many(many.views(), &found, found_value, found_large); });
-  if (found.failed) return nullptr;
+  Found found{self, list.get(), {}};
+  for (std::size_t first = 0; first < many.views().size(); first += kSlice) {
+    if (first != 0) give_way();
+    found.first = first;
+    found.keys = many.views().subspan(first, std::min(kSlice, many.views().size() - first));
+    in_core([&] { hash.get_many(found.keys, &found, found_value, found_large); });
+    if (found.failed) return nullptr;
+  }
   PyObject* absent = given[1] == nullptr ? Py_None : given[1];
   for (Py_ssize_t i = 0; i < size; ++i) {
     if (PyList_GET_ITEM(list.get(), i) == nullptr) PyList_SET_ITEM(list.get(), i, Py_NewRef(absent));

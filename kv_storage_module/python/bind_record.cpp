@@ -86,13 +86,13 @@ Ref make_class(ModuleState& state, PyObject* names) {
 }  // namespace
 
 Ref record_class(ModuleState& state, PyObject* names) {
-  if (!state.record_classes) state.record_classes = checked(PyDict_New());
-  PyObject* known = PyDict_GetItemWithError(state.record_classes.get(), names);
-  if (known != nullptr) return new_reference(known);
-  if (PyErr_Occurred() != nullptr) throw PythonError{};
+  PyObject* const classes = filled(state.record_classes, [] { return checked(PyDict_New()); });
+  if (Ref known = find_item(classes, names)) return known;
   Ref made = make_class(state, names);
-  check(PyDict_SetItem(state.record_classes.get(), names, made.get()));
-  return made;
+  // Making one imports, and another thread may have made the same class meanwhile: then that is it.
+  PyObject* const first = PyDict_SetDefault(classes, names, made.get());
+  if (first == nullptr) throw PythonError{};
+  return new_reference(first);
 }
 
 void bind_record(PyObject* module, ModuleState& state) {

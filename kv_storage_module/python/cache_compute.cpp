@@ -166,15 +166,14 @@ constexpr char kMemoizeSource[] =
     ;
 
 [[nodiscard]] PyObject* memoize_function(ModuleState& state) {
-  if (!state.memoize) {
+  return filled(state.memoize, [] {
     Ref code = checked(Py_CompileString(kMemoizeSource, "<kv_storage memoize>", Py_file_input));
     Ref globals = checked(PyDict_New());
     check(PyDict_SetItemString(globals.get(), "__name__", key_object("kv_storage").get()));
     check(PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins()));
     (void)checked(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
-    state.memoize = Ref::borrow(PyDict_GetItemString(globals.get(), "memoize"));
-  }
-  return state.memoize.get();
+    return new_reference(PyDict_GetItemString(globals.get(), "memoize"));
+  });
 }
 
 PyObject* memoized(PyObject* self, PyObject* function, PyObject* ttl) {

@@ -67,7 +67,7 @@ Ref array_of(ModuleState& state, std::vector<char> rows, std::size_t size, PyObj
 Ref texts_of_codes(RecordCodec& codec, RecordHash& records, std::size_t column, PyObject* codes) {
   Ref numpy = numpy_module();
   codec.forget_texts(column);
-  Ref texts = checked(PySequence_List(codec.texts(records, column, 0)));
+  Ref texts = checked(PySequence_List(codec.texts(records, column, 0).get()));
   const Py_ssize_t known = PyList_GET_SIZE(texts.get());
   check(PyList_Append(texts.get(), key_object("").get()));
   Ref table = checked(PyObject_CallMethod(numpy.get(), "array", "O", texts.get()));
@@ -273,7 +273,7 @@ PyObject* records_categories(PyObject* self, PyObject* name) {
     fail(state_of(self), ErrorClass::kKind, "column %R is no category", name);
   }
   codec.forget_texts(index);
-  return PySequence_List(codec.texts(open_records(self), index, 0));
+  return PySequence_List(codec.texts(open_records(self), index, 0).get());
 }
 
 PyObject* records_slabs(PyObject* self, PyObject*) {

@@ -107,6 +107,7 @@ class Transformer {
 
   Py_ssize_t check_lengths(PyObject* columns, Py_ssize_t rows, Py_ssize_t rows_before) {
     if (rows < 0) throw PythonError{};
+    const CriticalSection section(columns);
     PyObject* name = nullptr;
     PyObject* column = nullptr;
     for (Py_ssize_t at = 0; PyDict_Next(columns, &at, &name, &column);) {
@@ -124,6 +125,7 @@ class Transformer {
 
   void open_target(PyObject* columns) {
     std::vector<Column> made;
+    const CriticalSection section(columns);
     PyObject* name = nullptr;
     PyObject* column = nullptr;
     for (Py_ssize_t at = 0; PyDict_Next(columns, &at, &name, &column);) {

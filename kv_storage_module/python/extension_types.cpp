@@ -26,9 +26,8 @@ constexpr KnownType kKnown[] = {
 };
 
 PyObject* load(ModuleState& state, const KnownType& known) {
-  Ref& slot = state.*known.slot;
-  if (!slot) slot = attribute(checked(PyImport_ImportModule(known.module)).get(), known.name);
-  return slot.get();
+  return filled(state.*known.slot,
+                [&] { return attribute(checked(PyImport_ImportModule(known.module)).get(), known.name); });
 }
 
 PyObject* load(ModuleState& state, Ref ModuleState::*slot) {
@@ -214,9 +213,10 @@ Extension extension_of(ModuleState& state, PyTypeObject* type) {
   const char* name = last_component(type->tp_name);
   for (const KnownType& known : kKnown) {
     if (known.extension == Extension::kNone) continue;
-    const Ref& slot = state.*known.slot;
-    if (slot ? slot.get() == reinterpret_cast<PyObject*>(type)
-             : std::strcmp(name, known.name) == 0 && load(state, known) == reinterpret_cast<PyObject*>(type)) {
+    const PyObject* const there = (state.*known.slot).load();
+    if (there != nullptr
+            ? there == reinterpret_cast<PyObject*>(type)
+            : std::strcmp(name, known.name) == 0 && load(state, known) == reinterpret_cast<PyObject*>(type)) {
       return known.extension;
     }
   }

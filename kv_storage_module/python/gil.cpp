@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "kv_storage/error.hpp"
+#include "ref.hpp"
 
 namespace kv::py {
 
@@ -25,6 +26,12 @@ void check_signals_detached() {
   attach();
   if (PyErr_CheckSignals() < 0) throw Error(ErrorCode::kInterrupted, "interrupted by a signal handler");
   detach();
+}
+
+void give_way() {
+  detach();
+  attach();
+  check(PyErr_CheckSignals());
 }
 
 void wait_for_lock(bool (*try_wait)(void*), void* context) {

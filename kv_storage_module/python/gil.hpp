@@ -50,6 +50,10 @@ decltype(auto) in_core_detached(Call&& call) {
 // Between two slices of a long core call: runs Python's signal handlers. Throws Error{kInterrupted} if one raised.
 void check_signals_detached();
 
+// Between two slices of a long call that works with the GIL held: lets other threads run, and signal handlers.
+// Throws PythonError if one raised.
+void give_way();
+
 // The hook for kv::set_wait_hook.
 void wait_for_lock(bool (*try_wait)(void*), void* context);
 

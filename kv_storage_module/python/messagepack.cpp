@@ -150,6 +150,7 @@ class Packer {
   // Encoding an item may run Python code (a UUID's properties), which may change the container meanwhile.
   void pack_list(PyObject* list, int depth) {
     enter(depth);
+    const CriticalSection section(list);
     const Py_ssize_t size = PyList_GET_SIZE(list);
     array_header(static_cast<std::size_t>(size));
     for (Py_ssize_t i = 0; i < size && i < PyList_GET_SIZE(list); ++i) {
@@ -170,6 +171,7 @@ class Packer {
 
   void pack_dict(PyObject* dict, int depth) {
     enter(depth);
+    const CriticalSection section(dict);
     const Py_ssize_t size = PyDict_GET_SIZE(dict);
     if (size < 16) {
       byte(0x80 | static_cast<unsigned>(size));

@@ -28,11 +28,20 @@ Ref dereference(PyObject* weak) noexcept {
 // The module of this interpreter and its state, if there is one that lives.
 Published published() noexcept {
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-  PyObject* entry = dict == nullptr ? nullptr : PyDict_GetItemString(dict, kInterpreterKey);
-  if (entry == nullptr) return {};
+  if (dict == nullptr) return {};
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject* item = nullptr;
+  if (PyDict_GetItemStringRef(dict, kInterpreterKey, &item) < 0) PyErr_Clear();
+  const Ref entry = Ref::steal(item);
+#else
+  const Ref entry = Ref::borrow(PyDict_GetItemString(dict, kInterpreterKey));
+#endif
+  if (!entry) return {};
   Published found;
-  found.module = dereference(PyTuple_GET_ITEM(entry, 0));
-  if (found.module) found.state = static_cast<ModuleState*>(PyCapsule_GetPointer(PyTuple_GET_ITEM(entry, 1), nullptr));
+  found.module = dereference(PyTuple_GET_ITEM(entry.get(), 0));
+  if (found.module) {
+    found.state = static_cast<ModuleState*>(PyCapsule_GetPointer(PyTuple_GET_ITEM(entry.get(), 1), nullptr));
+  }
   return found;
 }
 

@@ -31,6 +31,7 @@ void feed_mapping(PairBatches& batches, PyObject* mapping) {
 
 void feed_pair(PairBatches& batches, PyObject* pair, std::size_t index) {
   Ref items = checked(PySequence_Fast(pair, "an item of the pairs is no sequence of a key and a value"));
+  const CriticalSection section(items.get());  // it may be the caller's own list
   if (const Py_ssize_t size = PySequence_Fast_GET_SIZE(items.get()); size != 2) {
     PyErr_Format(PyExc_ValueError, "pair number %zu has length %zd; a key and a value are required", index, size);
     throw PythonError{};

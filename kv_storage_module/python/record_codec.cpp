@@ -157,23 +157,23 @@ Ref RecordCodec::decode_category(RecordHash& records, std::size_t index, const c
   const Column& column = schema_.columns()[index];
   const std::uint32_t code = load_code(column, at);
   if (code == missing_code(column)) return new_reference(Py_None);
-  PyObject* known = texts(records, index, code + std::size_t{1});
-  if (static_cast<std::size_t>(PyList_GET_SIZE(known)) <= code) {
+  const Ref known = texts(records, index, code + std::size_t{1});
+  if (static_cast<std::size_t>(PyList_GET_SIZE(known.get())) <= code) {
     fail(state_, ErrorClass::kCorruption, "column '%s' holds a code without a text", column.name.c_str());
   }
-  return new_reference(PyList_GET_ITEM(known, static_cast<Py_ssize_t>(code)));
+  return new_reference(PyList_GET_ITEM(known.get(), static_cast<Py_ssize_t>(code)));
 }
 
-PyObject* RecordCodec::texts(RecordHash& records, std::size_t column, std::size_t at_least) {
-  Ref& known = texts_[column];
-  if (known && static_cast<std::size_t>(PyList_GET_SIZE(known.get())) >= at_least) return known.get();
+Ref RecordCodec::texts(RecordHash& records, std::size_t column, std::size_t at_least) {
+  Ref known = texts_[column].get();
+  if (known && static_cast<std::size_t>(PyList_GET_SIZE(known.get())) >= at_least) return known;
   const std::vector<std::string> all = in_core([&] { return records.categories(column); });
   Ref list = checked(PyList_New(static_cast<Py_ssize_t>(all.size())));
   for (std::size_t i = 0; i < all.size(); ++i) {
     PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), key_object(all[i]).release());
   }
-  known = std::move(list);
-  return known.get();
+  texts_[column].set(new_reference(list.get()));
+  return list;
 }
 
 // ---- Encoding ----
@@ -307,15 +307,13 @@ void RecordCodec::encode_bytes(const Column& column, PyObject* value, char* at) 
 void RecordCodec::encode_category(RecordHash& records, std::size_t index, PyObject* value, char* at) {
   const Column& column = schema_.columns()[index];
   if (!PyUnicode_Check(value)) wrong_type(column, value);
-  Ref& known = codes_[index];
-  if (!known) known = checked(PyDict_New());
-  if (PyObject* code = PyDict_GetItemWithError(known.get(), value)) {
-    return save_code(column, at, static_cast<std::uint32_t>(PyLong_AsUnsignedLong(code)));
+  PyObject* const known = filled(codes_[index], [] { return checked(PyDict_New()); });
+  if (const Ref code = find_item(known, value)) {
+    return save_code(column, at, static_cast<std::uint32_t>(PyLong_AsUnsignedLong(code.get())));
   }
-  if (PyErr_Occurred() != nullptr) throw PythonError{};
   const std::string text = key_string(state_, value);
   const std::uint32_t code = in_core([&] { return records.category_code(index, text); });
-  check(PyDict_SetItem(known.get(), value, checked(PyLong_FromUnsignedLong(code)).get()));
+  check(PyDict_SetItem(known, value, checked(PyLong_FromUnsignedLong(code)).get()));
   save_code(column, at, code);
 }
 

@@ -29,10 +29,10 @@ class RecordCodec {
 
   // The column of this name. Throws PythonError: MissingKeyError listing the columns there are.
   [[nodiscard]] std::size_t column_index(PyObject* name);
-  // All texts of a category column, in code order, as a list; borrowed, not to be changed.
-  [[nodiscard]] PyObject* texts(RecordHash& records, std::size_t column, std::size_t at_least);
+  // All texts of a category column, in code order, as a list that is not to be changed.
+  [[nodiscard]] Ref texts(RecordHash& records, std::size_t column, std::size_t at_least);
   // Others may have added some: the next call of texts() asks the store again.
-  void forget_texts(std::size_t column) noexcept { texts_[column] = Ref(); }
+  void forget_texts(std::size_t column) noexcept { texts_[column].set(Ref()); }
 
  private:
   Ref decode_field(RecordHash& records, std::size_t index, const char* at);
@@ -51,8 +51,8 @@ class RecordCodec {
   Ref names_;
   Ref class_;
   // Per column, for categories only; texts are never changed or taken away, so what is known stays right.
-  std::vector<Ref> texts_;  // list: code -> text
-  std::vector<Ref> codes_;  // dict: text -> code
+  std::vector<SharedRef> texts_;  // list: code -> text
+  std::vector<Ref> codes_;        // dict: text -> code
 };
 
 // Memory for one record: on the stack if it is small.

@@ -119,11 +119,13 @@ def test_other_threads_run_during_long_calls_only(kv: Storage) -> None:
     items = {f"{i:04}": i for i in range(1000)}
     kv.put_many(items)
     assert gives_up_the_gil(lambda: kv.put_many(items))
+    assert gives_up_the_gil(lambda: kv.get_many(list(items) * 10))
     assert gives_up_the_gil(lambda: len(kv.find("*9*8")))
     assert gives_up_the_gil(lambda: list(kv.find("*9*8")))
     assert gives_up_the_gil(kv.find("*9*8").delete)
     assert gives_up_the_gil(kv.clear, attempts=100_000)  # short, once it is empty
     assert not gives_up_the_gil(lambda: kv.get("0001"))
+    assert not gives_up_the_gil(lambda: kv.get_many(["0001", "0002"]))
     assert not gives_up_the_gil(lambda: kv.put("0001", 5))
     assert not gives_up_the_gil(lambda: next(iter(kv), None))
 
