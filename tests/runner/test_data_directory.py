@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,3 +80,31 @@ def test_a_path_that_cannot_be_is_refused_before_the_script_runs(run: Run, tmp_p
     assert (done.code, done.out) == (71, "")
     assert done.err.startswith("runner: cannot open [kv_storage] path: ")
     assert str(tmp_path / "data") in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused_by_name(runner: Path, tmp_path: Path) -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if (
+        shutil.which(nobody[0]) is None
+        or subprocess.run([*nobody, runner, "-c", "pass"], check=False).returncode != 0
+    ):
+        pytest.skip(f"another user cannot run {runner}")
+    public = Path(f"/tmp/runner-test-{os.getpid()}")  # pytest's own directories are closed to others
+    public.mkdir(mode=0o755)
+    try:
+        (public / "cfg.ini").write_text("[kv_storage]\npath = data\n[runner]\nworkers = 1\n")
+        (public / "data").mkdir(mode=0o700)
+        done = subprocess.run(
+            [*nobody, runner, OPTION, "-c", "print('not run')"],
+            cwd=public,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.rmtree(public)
+    assert (done.returncode, done.stdout) == (71, "")
+    assert done.stderr.startswith("runner: cannot open [kv_storage] path: ")
+    assert "user" in done.stderr

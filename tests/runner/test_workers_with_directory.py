@@ -161,3 +161,27 @@ def test_supervisor_and_workers_killed_leave_the_store_to_a_guest(
     assert second.count("loaded") == 0
     assert second.end() == 0
     assert beside.end() == 0
+
+
+def test_second_service_on_the_same_directory_joins(start: Start, tmp_path: Path) -> None:
+    first = start(OPTION, "main.py")
+    first.wait_for("2 workers serve")
+    assert first.ask().split()[0] == "1"
+    (tmp_path / "rows.csv").write_text("broken")
+    second = start(OPTION, "main.py")  # port 0: one of its own
+    second.wait_for("2 workers serve")
+    assert second.ask().split()[0] == "2"
+    assert second.count("loaded") == 0
+    kill(first.process.pid)
+    assert second.ask().split()[0] == "3"
+    assert second.end() == 0
+
+
+def test_second_service_on_the_same_port_is_refused(start: Start, run: Run, tmp_path: Path) -> None:
+    first = start(OPTION, "main.py")
+    first.wait_for("2 workers serve")
+    done = run(OPTION, "--listen", f"127.0.0.1:{first.port}", "main.py")
+    assert (done.code, done.out) == (71, "")
+    assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in done.err
+    assert first.ask().split()[0] == "1"
+    assert first.end() == 0
