@@ -17,6 +17,7 @@ PAGES = [
     "map_and_set.md",
     "memory_and_views.md",
     "processes.md",
+    "python_memory.md",
 ]
 
 
