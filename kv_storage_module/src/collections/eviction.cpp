@@ -93,10 +93,15 @@ void prefetch_next(Transaction& txn, const CollectionRoot& root, CacheState& sta
   __builtin_prefetch(cache_state::side_at(txn.part(), state.side).place(links.tag).byte, 1);
   Lookaside(txn.part(), root.lookaside).prefetch(links.tag);
   __builtin_prefetch(ghost_place(txn, state, links.tag).bucket, 1);
+  constexpr std::ptrdiff_t kLineBytes = 64, kMostLines = 4;
+  const std::ptrdiff_t links_at = reinterpret_cast<const std::byte*>(&links) - at;
+  for (std::ptrdiff_t i = kLineBytes; i < std::min(links_at, kMostLines * kLineBytes); i += kLineBytes) {
+    __builtin_prefetch(at + i, 1);
+  }
   if (links.newer == kNullRef) return;
   const std::byte* const newer = txn.fresh(links.newer);
   __builtin_prefetch(newer, 1);
-  __builtin_prefetch(newer + (reinterpret_cast<const std::byte*>(&links) - at), 1);  // where entries are of one size
+  __builtin_prefetch(newer + links_at, 1);  // where entries are of one size
 }
 
 [[nodiscard]] QueueKind next_to_shrink(CacheState& state) noexcept {

@@ -81,7 +81,10 @@ Ref Lookaside::search(std::uint32_t tag, Accept&& accept) const noexcept {
 }
 
 Ref Lookaside::find(std::uint64_t hash, ByteView key) const noexcept {
-  return search(tag_of_hash(hash), [&](Ref entry) { return entry_has_key(part_, entry, key); });
+  return search(tag_of_hash(hash), [&](Ref entry) {
+    __builtin_prefetch(part_.at(entry, 2 * kBucketBytes) + kBucketBytes);  // the value's, while the key is awaited
+    return entry_has_key(part_, entry, key);
+  });
 }
 
 Ref Lookaside::candidate(std::uint64_t hash) const noexcept {
