@@ -13,8 +13,9 @@ else()
 endif()
 
 install(TARGETS runner RUNTIME DESTINATION "${runner_dir}" COMPONENT runtime)
-install(TARGETS kv_storage LIBRARY DESTINATION "${module_dir}" COMPONENT runtime)
-
-# A module in a single file can carry no py.typed marker; type checkers look for a stub package beside it (PEP 561).
-install(FILES kv_storage_module/python/kv_storage.pyi DESTINATION "${module_dir}/kv_storage-stubs"
-  RENAME __init__.pyi COMPONENT runtime)
+install(TARGETS kv_storage LIBRARY DESTINATION "${module_dir}/kv_storage" COMPONENT runtime)
+install(FILES kv_storage_module/python/kv_storage_main.py DESTINATION "${module_dir}/kv_storage" RENAME __main__.py
+  COMPONENT runtime)
+install(FILES kv_storage_module/python/kv_storage.pyi DESTINATION "${module_dir}/kv_storage" RENAME __init__.pyi
+  COMPONENT runtime)
+install(FILES kv_storage_module/python/py.typed DESTINATION "${module_dir}/kv_storage" COMPONENT runtime)

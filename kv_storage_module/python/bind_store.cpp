@@ -205,7 +205,27 @@ Ref jemalloc_stats() {
                                static_cast<Py_ssize_t>(malloc->retained)));
 }
 
-PyObject* stats(PyObject* self, PyObject*) {
+// Collection -> its bytes in each part.
+Ref memory_use(Store& store) {
+  const std::vector<MemoryUse> uses = in_core_detached([&] { return store.memory_use(); });
+  Ref by_name = checked(PyDict_New());
+  for (const MemoryUse& use : uses) {
+    Ref parts = checked(PyList_New(0));
+    for (const std::uint64_t bytes : use.part_bytes) {
+      check(PyList_Append(parts.get(), checked(PyLong_FromUnsignedLongLong(bytes)).get()));
+    }
+    check(PyDict_SetItem(by_name.get(), key_object(use.name).get(), parts.get()));
+  }
+  return by_name;
+}
+
+constexpr Signature<1> kStats = {"stats", {"memory"}, 0, 0};
+
+PyObject* stats(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  PyObject* given[1];
+  if (!kStats.parse(args, count, keywords, given)) return nullptr;
+  const int with_memory = given[0] == nullptr ? 0 : PyObject_IsTrue(given[0]);
+  check(with_memory);
   Store& store = open_store(self);
   const StoreStats all = in_core_detached([&] { return store.stats(); });
   PartStats sum{};
@@ -235,6 +255,7 @@ PyObject* stats(PyObject* self, PyObject*) {
                                    all.max_memory, "parts", parts.get(), "collections", collections_by_name.get(),
                                    "processes", processes.get(), "jemalloc", jemalloc_stats().get()));
   check(PyDict_Update(dict.get(), more.get()));
+  if (with_memory == 1) check(PyDict_SetItemString(dict.get(), "memory", memory_use(store).get()));
   return dict.release();
 }
 
@@ -309,7 +330,7 @@ constexpr char kRenameDoc[] =
 constexpr char kDropDoc[] =
     "drop($self, name, /)\n--\n\nDelete a collection and all it holds. Returns whether there was one.";
 constexpr char kStatsDoc[] =
-    "stats($self, /)\n--\n\n"
+    "stats($self, /, *, memory=False)\n--\n\n"
     "Figures about the store as a dict: keys (of the root), used_bytes, committed_bytes, pinned_bytes (held only by "
     "views),\n"
     "pins, transactions, recoveries, max_memory, parts (the same per part), collections, path (of the data directory, "
@@ -317,7 +338,11 @@ constexpr char kStatsDoc[] =
     "None),\n"
     "processes (those attached now: pid -> {'pinned_bytes': what its views keep}) and jemalloc (of this process's "
     "malloc:\n"
-    "allocated_bytes, active_bytes, resident_bytes, mapped_bytes, retained_bytes; None if that is another malloc).";
+    "allocated_bytes, active_bytes, resident_bytes, mapped_bytes, retained_bytes; None if that is another malloc).\n\n"
+    "Args:\n"
+    "    memory: count the bytes of each collection in each part, too: {'': [...], 'name': [...]}, '' for the root. "
+    "It\n"
+    "        walks everything, and writers wait meanwhile, as for verify().";
 constexpr char kVerifyDoc[] =
     "verify($self, /)\n--\n\n"
     "Walk every structure and count memory again. Returns a line per violation found: [] is a sound store.";
@@ -338,7 +363,7 @@ PyMethodDef methods[] = {
     {"rename", method<rename>(), METH_FASTCALL | METH_KEYWORDS, kRenameDoc},
     {"drop", method<drop>(), METH_O, kDropDoc},
     {"load_csv", method<storage_load_csv>(), METH_FASTCALL | METH_KEYWORDS, kLoadCsvDoc},
-    {"stats", method<stats>(), METH_NOARGS, kStatsDoc},
+    {"stats", method<stats>(), METH_FASTCALL | METH_KEYWORDS, kStatsDoc},
     {"verify", method<verify>(), METH_NOARGS, kVerifyDoc},
     {"close", method<close>(), METH_NOARGS, kCloseDoc},
     {"__enter__", method<enter>(), METH_NOARGS, "__enter__($self, /)\n--\n\nThe Storage itself."},

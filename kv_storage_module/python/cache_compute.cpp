@@ -162,7 +162,7 @@ PyObject* forget(PyObject* self, PyObject* name) {
 }
 
 constexpr char kMemoizeSource[] =
-#include "memoize_source.inc"
+#include "memoize.inc"
     ;
 
 [[nodiscard]] PyObject* memoize_function(ModuleState& state) {

@@ -22,6 +22,7 @@ from typing import (
     Any,
     Final,
     Literal,
+    NotRequired,
     ParamSpec,
     Protocol,
     Self,
@@ -60,6 +61,9 @@ class MissingType:
 MISSING: Final[MissingType]
 
 def escape(text: _Key, /) -> str: ...
+def _command_line() -> Callable[[Sequence[str]], int]: ...
+def _pack_all(objects: Sequence[Any], /) -> bytes: ...
+def _unpack_all(bytes: bytes, /) -> list[Any]: ...
 
 @type_check_only
 class _PartStats(TypedDict):
@@ -88,6 +92,7 @@ class _Stats(_PartStats):
     parts: list[_PartStats]
     collections: dict[str, _CollectionStats]
     jemalloc: _JemallocStats | None
+    memory: NotRequired[dict[str, list[int]]]  # with stats(memory=True)
 
 @type_check_only
 class _JemallocStats(TypedDict):
@@ -451,7 +456,7 @@ class Storage(Hash):
         transform: Callable[[dict[str, _Array]], Mapping[str, npt.ArrayLike]] | None = None,
         progress: Callable[[int, int, int], bool | None] | None = None,
     ) -> _CsvReport: ...
-    def stats(self) -> _Stats: ...
+    def stats(self, *, memory: bool = False) -> _Stats: ...
     def verify(self) -> builtins.list[str]: ...
     @property
     def closed(self) -> bool: ...

@@ -385,4 +385,11 @@ Ref unpack(ModuleState& state, ByteView bytes) {
   return object;
 }
 
+Ref unpack_sequence(ModuleState& state, ByteView bytes) {
+  Unpacker unpacker(state, bytes);
+  Ref objects = checked(PyList_New(0));
+  while (!unpacker.done()) check(PyList_Append(objects.get(), unpacker.next(0).get()));
+  return objects;
+}
+
 }  // namespace kv::py

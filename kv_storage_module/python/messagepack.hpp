@@ -21,5 +21,7 @@ inline constexpr int kMaxDepth = 200;
 
 void pack(ModuleState& state, PyObject* object, std::string& out);  // throws PythonError
 [[nodiscard]] Ref unpack(ModuleState& state, ByteView bytes);       // throws PythonError: CorruptionError
+// Objects end to end, as a list. Throws likewise.
+[[nodiscard]] Ref unpack_sequence(ModuleState& state, ByteView bytes);
 
 }  // namespace kv::py

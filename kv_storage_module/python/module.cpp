@@ -1,6 +1,7 @@
 // The module `kv_storage`: one multi-phase definition, for the runner's inittab and as an extension module.
 
 #include "module_state.hpp"
+#include "tools.hpp"
 
 namespace kv::py {
 namespace {
@@ -13,6 +14,7 @@ constexpr const char* kDoc =
     "    kv.find('user:*').keys()            # keys in order, by glob\n";
 
 int execute(PyObject* module) {
+  make_runnable(module);
   if (adopt_state(module)) return 0;
   ModuleState& state = create_state(module);
   bind_errors(module, state);

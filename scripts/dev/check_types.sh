@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-exec .venv/bin/python -m mypy kv_storage_module/python/kv_storage.pyi scripts tests benchmarks
+exec .venv/bin/python -m mypy kv_storage_module/python/kv_storage.pyi kv_storage_module/python/kv_storage_tools scripts tests benchmarks

@@ -18,6 +18,7 @@ PAGES = [
     "memory_and_views.md",
     "processes.md",
     "python_memory.md",
+    "tools.md",
 ]
 
 

@@ -88,8 +88,8 @@ def _linked_python_size(executable: str, settings: Settings) -> int:
 
 def extension_folder(runner: str) -> str | None:
     """The folder beside the runner's that holds the extension module for plain `python3`, if it was built."""
-    module = next(Path(runner).parent.parent.glob("*/kv_storage*.so"), None)
-    return str(module.parent) if module else None
+    module = next(Path(runner).parent.parent.glob("*/kv_storage/__init__*.so"), None)
+    return str(module.parent.parent) if module else None
 
 
 def _import_ms(folder: str, settings: Settings) -> float:

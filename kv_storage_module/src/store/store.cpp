@@ -15,6 +15,7 @@
 #include "memory/arena.hpp"
 #include "memory/pins.hpp"
 #include "store/csv_loader.hpp"
+#include "store/memory_use.hpp"
 #include "store/store_impl.hpp"
 #include "store/verify.hpp"
 
@@ -314,6 +315,20 @@ StoreStats Store::stats() const {
   }
   stats.processes = process_stats(arena, pinned);
   return stats;
+}
+
+std::vector<MemoryUse> Store::memory_use() const {
+  Arena& arena = *impl().arena;
+  std::vector<std::pair<std::string, Binding>> bindings = {{"", kRootBinding}};
+  for (const auto& [name, record] : impl().catalog.all()) {
+    if (record.state == CollectionState::kReady) bindings.emplace_back(name, record.binding);
+  }
+  std::vector<MemoryUse> uses;
+  for (const auto& [name, binding] : bindings) {
+    MemoryUse& use = uses.emplace_back(MemoryUse{name, {}});
+    for (std::uint32_t i = 0; i < arena.part_count(); ++i) use.part_bytes.push_back(memory_of(arena.part(i), binding));
+  }
+  return uses;
 }
 
 std::vector<std::string> Store::verify() const { return verify_arena(*impl().arena); }
