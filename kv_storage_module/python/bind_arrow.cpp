@@ -5,6 +5,7 @@
 #include "args.hpp"
 #include "bind.hpp"
 #include "kv_storage/arrow.hpp"
+#include "list_fields.hpp"
 #include "matches.hpp"
 
 namespace kv::py {
@@ -43,10 +44,11 @@ arrow::Collection source(PyObject* collection) {
   if (const auto* records = std::get_if<RecordHash>(&core)) return *records;
   if (const auto* ordered = std::get_if<Ordered>(&core)) return *ordered;
   fail(state_of(collection), ErrorClass::kKind,
-       "a Hash has values of any type and no columns for Arrow: use kv.hash(name, schema=...), a Map or a Set");
+       "a Hash has values of any type and no columns for Arrow: use kv.hash(name, schema=...), a Map, Set or List");
 }
 
 Exported of_collection(PyObject* self) { return {source(self), {}}; }
+Exported of_list(PyObject* self) { return {open_list(self), {}}; }
 
 Exported of_matches(PyObject* self) {
   const Matches& matches = fields<Matches>(self);
@@ -143,6 +145,7 @@ void add_methods(const Ref& type) {
 void bind_arrow(PyObject*, ModuleState& state) {
   for (const Ref* type : {&state.record_hash_type, &state.map_type, &state.set_type}) add_methods<of_collection>(*type);
   add_methods<of_matches>(state.matches_type);
+  add_methods<of_list>(state.list_type);
 }
 
 }  // namespace kv::py

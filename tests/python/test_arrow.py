@@ -339,6 +339,62 @@ def test_values_of_several_types(kv: Storage) -> None:
         pa.table(prices)
 
 
+# ---- List ----
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["b", "a", None, "b", "ä" * 3000, ""],
+        [5, None, 5, -(2**63)],
+        [0.5, math.inf, 0.5],
+        [b"x", b"", b"x"],
+        [True, False],
+    ],
+    ids=lambda values: type(values[0]).__name__,
+)
+def test_lists_are_dictionaries_and_codes(kv: Storage, values: list[Any]) -> None:
+    names = kv.list("l")
+    names.extend(values)
+    for table in (pa.table(names), pa.record_batch(names)):
+        table.validate(full=True)
+        assert table["value"].to_pylist() == values
+        assert pa.types.is_dictionary(table.schema.field("value").type)
+    plain = pa.schema([("value", pa.table(names).schema.field("value").type.value_type)])
+    table = pa.table(names, schema=plain)
+    table.validate(full=True)
+    assert table.schema.types == plain.types
+    assert table["value"].to_pylist() == values
+    assert pa.table(kv.list("empty")).schema.types == [pa.null()]
+    assert pa.record_batch(kv.list("empty")).num_rows == 0
+
+
+def test_lists_come_in_batches(kv: Storage) -> None:
+    pl = pytest.importorskip("polars")
+    names = kv.list("l")
+    values = [None if i % 100 == 7 else f"N{i // 7 % 5000}" for i in range(150_000)]
+    names.extend(values)
+    reader = pa.RecordBatchReader.from_stream(names)
+    batch = reader.read_next_batch()
+    assert batch.num_rows == 65_536
+    names.clear()
+    assert batch["value"].to_pylist() == values[:65_536]
+    assert reader.read_all().num_rows == 0
+    names.extend(values)
+    assert pa.table(names)["value"].to_pylist() == values
+    assert pl.DataFrame(names)["value"].to_list() == values
+
+
+def test_lists_of_several_types_are_refused(kv: Storage) -> None:
+    names = kv.list("l")
+    names.extend(["a", None, 5])
+    with pytest.raises(KindError, match="of another than the first"):
+        pa.table(names)
+    names[2] = (1, 2)
+    with pytest.raises(KindError, match="a value that the list has at 1 position is compound"):
+        names.__arrow_c_array__()
+
+
 # ---- polars, pandas, DuckDB ----
 
 

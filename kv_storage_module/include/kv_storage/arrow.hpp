@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "kv_storage/hash.hpp"
+#include "kv_storage/list.hpp"
 #include "kv_storage/ordered.hpp"
 
 // As the specification prescribes them; whoever declares them too uses the same guards.
@@ -62,9 +63,10 @@ struct ArrowArrayStream {
 
 namespace kv::arrow {
 
-using Collection = std::variant<RecordHash, Ordered>;
+using Collection = std::variant<RecordHash, Ordered, List>;
 
-// Which entries, and in which order: those of `range`, of which `offset` are skipped and at most `limit` are given.
+// Which entries, and in which order: those of `range`, of which `offset` are skipped and at most `limit` are given. Of
+// a List always all.
 struct Selection {
   KeyRange range;
   bool reverse = false;
@@ -77,11 +79,11 @@ inline constexpr std::size_t kBatchRows = 65'536;
 // All three fill `out`, whose `release` the caller calls when it is done (or moves it to somebody who does).
 //
 // `requested`, which may be null, asks for other types of the same columns, by name: text and categories as (large)
-// strings or binary, values of a Map as float64. What cannot be had so comes as it is; the consumer looks at the
-// schema.
+// strings or binary, values of a Map as float64, those of a List without a dictionary. What cannot be had so comes as
+// it is; the consumer looks at the schema.
 //
 // Throw Error{kInvalidArgument} (`requested` has other columns), kTypeMismatch (the first value of a Map is of a type
-// that has no column: a list, an array), and what reading the collection throws.
+// that has no column: a list, an array; those of a List are of several types), and what reading the collection throws.
 void export_schema(const Collection& collection, const Selection& selection, ArrowSchema* out);
 
 // All rows as one batch; throws also Error{kOverflow} if texts of a column need more than 2 GiB, and what the stream

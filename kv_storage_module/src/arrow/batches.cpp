@@ -20,6 +20,7 @@ PartScan Table::scan(const Selection& selection) const {
 
 std::vector<Column> Table::make_columns() const {
   std::vector<Column> columns;
+  columns.reserve(fields_.size());
   for (const Field& field : fields_) columns.emplace_back(field);
   return columns;
 }

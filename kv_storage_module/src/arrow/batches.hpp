@@ -9,21 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "arrow/source.hpp"
 #include "arrow/table.hpp"
 
 namespace kv::arrow {
 
-class Batches {
+class Batches final : public Source {
  public:
   Batches(std::unique_ptr<Table> table, const Selection& selection);
 
-  [[nodiscard]] const Table& table() const noexcept { return *table_; }
-
-  // Up to kBatchRows rows, or a few more; false = there are none left. It may be called again if it threw: the batch is
-  // read again.
-  bool next(ArrowArray* out);
-  // All of them, whatever the states: a batch even if there are no rows.
-  void rest(ArrowArray* out);
+  [[nodiscard]] const std::vector<Field>& fields() const noexcept override { return table_->fields(); }
+  bool next(ArrowArray* out) override;
+  void rest(ArrowArray* out) override;  // of whatever states
 
  private:
   // Where a batch begins.

@@ -130,7 +130,7 @@ void Column::mark_valid(std::size_t count) {
 }
 
 void Column::mark(bool valid) {
-  if (!valid && nulls_ == 0) {  // all before it were valid
+  if (!valid && nulls_ == 0 && rows_ != 0) {  // all before it were valid
     std::memset(validity_.append((rows_ + 7) / 8), 0xff, (rows_ + 7) / 8);
     if (rows_ % 8 != 0) validity_.data()[rows_ / 8] = static_cast<char>((1U << rows_ % 8) - 1);
   }
@@ -218,12 +218,12 @@ Column Column::decoded(const Texts& texts, Field as) const {
   return made;
 }
 
-void Column::finish(std::shared_ptr<const Texts> texts, ArrowArray* out) {
+void Column::finish(ArrowArray* out, ArrowArray* dictionary) {
   auto owned = std::make_unique<OwnedArray>();
   const std::size_t length = rows_;
   const std::size_t nulls = nulls_;
   const bool variable = is_text(field_.type) || is_binary(field_.type);
-  if (texts) export_texts(std::move(texts), &owned->dictionary);
+  if (dictionary != nullptr) owned->dictionary = std::exchange(*dictionary, {});
   owned->memory = {std::exchange(validity_, {}), std::exchange(values_, {}), std::exchange(offsets_, {})};
   const void* validity = nulls != 0 ? std::as_const(owned->memory[0]).data() : nullptr;
   const void* values = std::as_const(owned->memory[1]).data();
@@ -232,26 +232,58 @@ void Column::finish(std::shared_ptr<const Texts> texts, ArrowArray* out) {
   } else {
     owned->buffers = {validity, values, nullptr};
   }
-  clear();
   hand_over(std::move(owned), length, nulls, field_.type == Type::kNull ? 0 : variable ? 3 : 2, out);
+  clear();
 }
 
-void finish_batch(std::vector<Column>& columns, const TextsOfColumns& texts, ArrowArray* out) {
-  auto owned = std::make_unique<OwnedArray>();
-  const std::size_t rows = columns.front().rows();
-  owned->children.resize(columns.size());
-  owned->pointers.reserve(columns.size());
-  std::size_t done = 0;
-  try {
-    for (; done < columns.size(); ++done) {
-      columns[done].finish(texts[done], &owned->children[done]);
-      owned->pointers.push_back(&owned->children[done]);
-    }
-  } catch (...) {
-    for (ArrowArray* child : owned->pointers) child->release(child);
-    throw;
+namespace {
+
+// The arrays of the columns while they are being made: released unless they are taken over.
+class Children {
+ public:
+  explicit Children(std::size_t count) : owned_(std::make_unique<OwnedArray>()) {
+    owned_->children.resize(count);
+    owned_->pointers.reserve(count);
   }
-  hand_over(std::move(owned), rows, 0, 1, out);
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+  ~Children() {
+    if (!owned_) return;
+    for (ArrowArray* child : owned_->pointers) child->release(child);
+    if (dictionary_.release != nullptr) dictionary_.release(&dictionary_);
+  }
+
+  // `make_dictionary(ArrowArray*)`, if there is one.
+  template <class MakeDictionary>
+  void add(Column& column, bool has_dictionary, MakeDictionary&& make_dictionary) {
+    if (has_dictionary) make_dictionary(&dictionary_);
+    ArrowArray* const child = &owned_->children[owned_->pointers.size()];
+    column.finish(child, has_dictionary ? &dictionary_ : nullptr);
+    owned_->pointers.push_back(child);
+  }
+  void hand_over_batch(std::size_t rows, ArrowArray* out) { hand_over(std::move(owned_), rows, 0, 1, out); }
+
+ private:
+  std::unique_ptr<OwnedArray> owned_;
+  ArrowArray dictionary_{};  // of the column being added
+};
+
+}  // namespace
+
+void finish_batch(std::vector<Column>& columns, const TextsOfColumns& texts, ArrowArray* out) {
+  Children children(columns.size());
+  const std::size_t rows = columns.front().rows();
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    children.add(columns[i], texts[i] != nullptr, [&](ArrowArray* dictionary) { export_texts(texts[i], dictionary); });
+  }
+  children.hand_over_batch(rows, out);
+}
+
+void finish_batch(Column& column, Column* dictionary, ArrowArray* out) {
+  Children children(1);
+  const std::size_t rows = column.rows();
+  children.add(column, dictionary != nullptr, [&](ArrowArray* made) { dictionary->finish(made); });
+  children.hand_over_batch(rows, out);
 }
 
 }  // namespace kv::arrow

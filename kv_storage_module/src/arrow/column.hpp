@@ -65,8 +65,8 @@ class Column {
   // A category column as one of texts.
   [[nodiscard]] Column decoded(const Texts& texts, Field as) const;
 
-  // Hands the memory over to `out`; the column is empty then. `texts` are those of a category column.
-  void finish(std::shared_ptr<const Texts> texts, ArrowArray* out);
+  // Hands the memory over to `out`; the column is empty then. A category column takes its dictionary over.
+  void finish(ArrowArray* out, ArrowArray* dictionary = nullptr);
 
  private:
   void append_bit(Buffer& bits, std::size_t index, bool bit);
@@ -82,5 +82,7 @@ class Column {
 // Columns of the same length as one struct array: a batch. They are empty then. `texts` are those of each, if any.
 using TextsOfColumns = std::vector<std::shared_ptr<const Texts>>;
 void finish_batch(std::vector<Column>& columns, const TextsOfColumns& texts, ArrowArray* out);
+// The same of one column, and its dictionary if it is a category column.
+void finish_batch(Column& column, Column* dictionary, ArrowArray* out);
 
 }  // namespace kv::arrow

@@ -7,25 +7,29 @@
 #include <string>
 
 #include "arrow/batches.hpp"
+#include "arrow/list_source.hpp"
 #include "kv_storage/error.hpp"
 #include "memory/part.hpp"
 
 namespace kv::arrow {
 namespace {
 
-[[nodiscard]] std::unique_ptr<Table> make_table(const Collection& collection, const Selection& selection,
-                                                const ArrowSchema* requested) {
-  if (const auto* records = std::get_if<RecordHash>(&collection)) return make_record_table(*records, requested);
-  return make_ordered_table(std::get<Ordered>(collection), selection, requested);
+[[nodiscard]] std::unique_ptr<Source> make_source(const Collection& collection, const Selection& selection,
+                                                  const ArrowSchema* requested) {
+  if (const auto* list = std::get_if<List>(&collection)) return make_list_source(*list, requested);
+  if (const auto* records = std::get_if<RecordHash>(&collection)) {
+    return std::make_unique<Batches>(make_record_table(*records, requested), selection);
+  }
+  return std::make_unique<Batches>(make_ordered_table(std::get<Ordered>(collection), selection, requested), selection);
 }
 
 // What a stream handed out owns. The handle keeps the store open as long as it is not closed.
 struct OwnedStream {
   OwnedStream(const Collection& of, const Selection& selection, const ArrowSchema* requested)
-      : collection(of), batches(make_table(of, selection, requested), selection) {}
+      : collection(of), source(make_source(of, selection, requested)) {}
 
   Collection collection;
-  Batches batches;
+  std::unique_ptr<Source> source;
   std::string error;
 };
 
@@ -54,13 +58,13 @@ int guarded(ArrowArrayStream* stream, Call&& call) noexcept {
 }
 
 int get_schema(ArrowArrayStream* stream, ArrowSchema* out) {
-  return guarded(stream, [&](OwnedStream& owned) { export_fields(owned.batches.table().fields(), out); });
+  return guarded(stream, [&](OwnedStream& owned) { export_fields(owned.source->fields(), out); });
 }
 
 int get_next(ArrowArrayStream* stream, ArrowArray* out) {
   return guarded(stream, [&](OwnedStream& owned) {
     *out = {};
-    (void)owned.batches.next(out);  // without a batch it stays released: the end
+    (void)owned.source->next(out);  // without a batch it stays released: the end
   });
 }
 
@@ -78,15 +82,15 @@ void release_stream(ArrowArrayStream* stream) {
 }  // namespace
 
 void export_schema(const Collection& collection, const Selection& selection, ArrowSchema* out) {
-  export_fields(make_table(collection, selection, nullptr)->fields(), out);
+  export_fields(make_source(collection, selection, nullptr)->fields(), out);
 }
 
 void export_array(const Collection& collection, const Selection& selection, const ArrowSchema* requested,
                   ArrowSchema* schema, ArrowArray* out) {
-  Batches batches(make_table(collection, selection, requested), selection);
-  batches.rest(out);
+  const std::unique_ptr<Source> source = make_source(collection, selection, requested);
+  source->rest(out);
   try {
-    export_fields(batches.table().fields(), schema);
+    export_fields(source->fields(), schema);
   } catch (...) {
     out->release(out);
     throw;

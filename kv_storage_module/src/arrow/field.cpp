@@ -57,7 +57,7 @@ void export_one(const char* format, std::string name, bool nullable, std::unique
 void export_field(const Field& field, ArrowSchema* out) {
   auto owned = std::make_unique<OwnedSchema>();
   if (is_category(field.type)) {
-    export_one(format_of(Type::kText), "", false, std::make_unique<OwnedSchema>(), &owned->dictionary);
+    export_one(format_of(field.values), "", false, std::make_unique<OwnedSchema>(), &owned->dictionary);
   }
   export_one(format_of(field.type), field.name, field.nullable, std::move(owned), out);
 }
@@ -102,7 +102,7 @@ std::vector<Field> as_requested(std::vector<Field> fields, const ArrowSchema* re
     const ArrowSchema& wanted = *requested->children[i];
     if (wanted.name == nullptr || fields[i].name != wanted.name) refuse_columns(fields);
     const Type type = type_of(wanted, fields[i].type);
-    if (can_be(fields[i].type, type)) fields[i].type = type;
+    if (can_be(fields[i], type)) fields[i].type = type;
   }
   return fields;
 }

@@ -28,7 +28,7 @@ enum class Type : std::uint8_t {
   kLargeText,  // with offsets of 64 bits
   kBinary,
   kLargeBinary,
-  kCategory16,  // a dictionary of texts, with codes of so many bits. Signed, since not every consumer takes others.
+  kCategory16,  // a dictionary, with codes of so many bits. Signed, since not every consumer takes others.
   kCategory32,
 };
 
@@ -36,6 +36,7 @@ struct Field {
   std::string name;
   Type type;
   bool nullable;
+  Type values = Type::kText;  // in the dictionary of a category
 };
 
 [[nodiscard]] bool is_text(Type type) noexcept;    // utf8, which has to be valid
@@ -46,7 +47,7 @@ struct Field {
 
 // The fields with the types that `requested` asks for, where `can_be` allows them. Throws Error{kInvalidArgument} if it
 // has other columns. A null `requested` asks for nothing.
-using Convertible = bool (*)(Type from, Type to);
+using Convertible = bool (*)(const Field& from, Type to);
 [[nodiscard]] std::vector<Field> as_requested(std::vector<Field> fields, const ArrowSchema* requested,
                                               Convertible can_be);
 

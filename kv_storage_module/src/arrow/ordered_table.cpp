@@ -1,9 +1,9 @@
 // Maps: the typed key and the value, if all values are of one type. Sets: the member.
 
-#include <cstring>
 #include <optional>
 
 #include "arrow/table.hpp"
+#include "arrow/value_column.hpp"
 #include "kv_storage/error.hpp"
 
 namespace kv::arrow {
@@ -29,53 +29,6 @@ namespace {
   return Type::kNull;
 }
 
-// None for values that no column holds.
-[[nodiscard]] std::optional<Type> type_of(ValueType type) noexcept {
-  switch (type) {
-    case ValueType::kNone:
-      return Type::kNull;
-    case ValueType::kBool:
-      return Type::kBool;
-    case ValueType::kInt:
-      return Type::kInt64;
-    case ValueType::kFloat:
-      return Type::kFloat64;
-    case ValueType::kText:
-      return Type::kText;
-    case ValueType::kBytes:
-      return Type::kBinary;
-    case ValueType::kPacked:
-    case ValueType::kArray:
-    case ValueType::kRecord:
-      break;
-  }
-  return std::nullopt;
-}
-
-// What Python calls the values of a type; packed ones are of many.
-[[nodiscard]] const char* name_of(ValueType type) noexcept {
-  switch (type) {
-    case ValueType::kNone:
-      return "None";
-    case ValueType::kBool:
-      return "bool";
-    case ValueType::kInt:
-      return "int";
-    case ValueType::kFloat:
-      return "float";
-    case ValueType::kText:
-      return "str";
-    case ValueType::kBytes:
-      return "bytes";
-    case ValueType::kArray:
-      return "array";
-    case ValueType::kPacked:
-    case ValueType::kRecord:
-      break;
-  }
-  return "compound, or a date, Decimal, UUID or int of more than 64 bits";
-}
-
 [[nodiscard]] std::string describe(ByteView key) {
   switch (key_type_of(key)) {
     case KeyType::kInt:
@@ -95,15 +48,7 @@ namespace {
   return "a key";
 }
 
-[[noreturn]] void refuse_value(ByteView key, ValueType type) {
-  throw Error(ErrorCode::kTypeMismatch, "a column holds None, bool, int (64 bits), float, str or bytes; the value of " +
-                                            describe(key) + " is " + name_of(type));
-}
-
-[[nodiscard]] bool convertible(Type from, Type to) noexcept {
-  if ((is_text(from) || is_binary(from)) && (is_text(to) || is_binary(to))) return true;
-  return from == Type::kInt64 && to == Type::kFloat64;
-}
+[[nodiscard]] bool convertible(const Field& from, Type to) noexcept { return value_convertible(from.type, to); }
 
 // The type of the first value that is not None.
 [[nodiscard]] Type value_type(const Ordered& ordered, const Selection& selection) {
@@ -118,8 +63,8 @@ namespace {
       }
       if (left-- == 0) break;
       if (item.type == ValueType::kNone) continue;
-      if (const std::optional<Type> type = type_of(item.type)) return *type;
-      refuse_value(page.key(item), item.type);
+      if (const std::optional<Type> type = type_of_value(item.type)) return *type;
+      refuse_value("the value of " + describe(page.key(item)), item.type);
     }
   }
   return Type::kNull;
@@ -146,7 +91,6 @@ class OrderedTable final : public Table {
 
  private:
   static void append_key(ByteView key, Column& column);
-  static void append_value(ByteView key, ValueType type, ByteView value, Column& column);
 
   Ordered ordered_;
 };
@@ -158,8 +102,8 @@ void OrderedTable::append(const ScanPage& page, std::size_t first, std::size_t l
     const ByteView key = page.key(item);
     if (columns.size() == 2) {
       if (item.large && !ordered_.get(key, large)) continue;  // deleted meanwhile
-      append_value(key, item.large ? large.type() : item.type, item.large ? large.bytes() : page.value(item),
-                   columns[1]);
+      append_value(item.large ? large.type() : item.type, item.large ? large.bytes() : page.value(item), columns[1],
+                   [&] { return "the value of " + describe(key); });
     }
     append_key(key, columns[0]);
   }
@@ -190,29 +134,6 @@ void OrderedTable::append_key(ByteView key, Column& column) {
       break;
     case KeyType::kUnknown:
       break;
-  }
-}
-
-void OrderedTable::append_value(ByteView key, ValueType type, ByteView value, Column& column) {
-  const Type wanted = column.field().type;
-  const Type given = type_of(type).value_or(Type::kNull);
-  if (type == ValueType::kNone) {
-    column.append_null();
-  } else if (given == Type::kBool && wanted == Type::kBool) {
-    column.append_bool(value.front() != 0);
-  } else if ((given == Type::kInt64 || given == Type::kFloat64) && wanted == given) {
-    std::memcpy(column.append_fixed<std::int64_t>(1), value.data(), sizeof(std::int64_t));
-    column.mark(true);
-  } else if (given == Type::kInt64 && wanted == Type::kFloat64) {
-    std::int64_t number = 0;
-    std::memcpy(&number, value.data(), sizeof number);
-    column.append_value(static_cast<double>(number));
-  } else if ((given == Type::kText || given == Type::kBinary) && (is_text(wanted) || is_binary(wanted))) {
-    column.append_bytes(value);
-  } else {
-    throw Error(ErrorCode::kTypeMismatch, std::string("the first value decides on the type of a column, '") +
-                                              format_of(wanted) + "' of the Arrow format; the value of " +
-                                              describe(key) + " is " + name_of(type));
   }
 }
 

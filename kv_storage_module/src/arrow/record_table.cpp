@@ -56,8 +56,8 @@ constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
          type == ColumnType::kDatetime || type == ColumnType::kCategory;
 }
 
-[[nodiscard]] bool convertible(Type from, Type to) noexcept {
-  return (is_text(from) || is_binary(from) || is_category(from)) && (is_text(to) || is_binary(to));
+[[nodiscard]] bool convertible(const Field& from, Type to) noexcept {
+  return (is_text(from.type) || is_binary(from.type) || is_category(from.type)) && (is_text(to) || is_binary(to));
 }
 
 // Longer than any column of that name, if the schema has one.
@@ -228,6 +228,7 @@ std::int64_t append_field(const Rows& rows, const kv::Column& stored, Column& co
 // Categories are codes until the texts are known.
 std::vector<Column> RecordTable::make_columns() const {
   std::vector<Column> columns;
+  columns.reserve(fields().size());
   columns.emplace_back(fields().front());
   for (std::size_t i = 1; i < fields().size(); ++i) {
     const kv::Column& stored = schema_.columns()[i - 1];
