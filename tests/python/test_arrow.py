@@ -382,7 +382,7 @@ def test_lists_come_in_batches(kv: Storage) -> None:
     assert reader.read_all().num_rows == 0
     names.extend(values)
     assert pa.table(names)["value"].to_pylist() == values
-    assert pl.DataFrame(names)["value"].to_list() == values
+    assert pl.DataFrame(pa.table(names))["value"].to_list() == values
 
 
 def test_lists_of_several_types_are_refused(kv: Storage) -> None:

@@ -213,7 +213,7 @@ def test_what_is_there_stays_unless_it_may_go(store: Storage, path: Path, tmp_pa
 
 
 def test_what_has_expired_is_not_loaded(store: Storage, path: Path, tmp_path: Path) -> None:
-    store.put("short", 1, ttl=0.3)
+    store.put("short", 1, ttl=8)
     store.put("long", 1, ttl=1000)
     file = dump_file(path, tmp_path)
     while "short" in store:
