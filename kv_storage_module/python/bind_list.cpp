@@ -182,7 +182,6 @@ PyObject* sort(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   PyObject* given[2];
   if (!kSort.parse(args, count, keywords, given)) return nullptr;
   Ref items = read_items(self, {});
-  Ref method_name = checked(PyUnicode_FromString("sort"));
   Ref options = checked(PyDict_New());
   if (given[0] != nullptr) check(PyDict_SetItemString(options.get(), "key", given[0]));
   if (given[1] != nullptr) check(PyDict_SetItemString(options.get(), "reverse", given[1]));

@@ -146,12 +146,11 @@ namespace {
 
 // A bound as list.index() takes it: clamped, and anything but an index is a TypeError.
 Py_ssize_t bound_argument(PyObject* bound) {
-  Py_ssize_t value = 0;
   if (PyIndex_Check(bound) == 0) {
     PyErr_SetString(PyExc_TypeError, "slice indices must be integers or have an __index__ method");
     throw PythonError{};
   }
-  value = PyNumber_AsSsize_t(bound, nullptr);
+  const Py_ssize_t value = PyNumber_AsSsize_t(bound, nullptr);
   if (value == -1 && PyErr_Occurred() != nullptr) throw PythonError{};
   return value;
 }

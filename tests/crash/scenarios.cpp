@@ -83,6 +83,26 @@ void add_cached(const Cache& cache, Contents& contents) {
   }
 }
 
+// A chunk that is full, a tail, a value that reading pins, and one that a single position holds.
+void fill_list(Store& store) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 1'040; ++i) texts.push_back("text " + std::to_string(i % 40));
+  texts[3] = std::string(kLargeBytes, 'L');
+  std::vector<Value> values;
+  for (const std::string& text : texts) values.push_back(bytes_value(text));
+  store.list("list").extend(values);
+  store.list("single").append(bytes_value("alone"));
+}
+
+void add_contents(const List& list, Contents& contents) {
+  ListItems items;
+  list.read({}, items);
+  std::string& all = contents[list.name() + "/items"];
+  for (const std::uint32_t code : items.codes) {
+    (all += items.values.bytes_of(items.values.items.at(code))) += '\n';
+  }
+}
+
 template <class Collection>
 void add_contents(const Collection& collection, const std::string& name, Contents& contents) {
   Scan scan = collection.scan({}, true);
@@ -192,6 +212,37 @@ const std::vector<Scenario>& scenarios() {
       {"cache_resize", [](Store& store) { cache_of(store).resize(kMinCacheCapacity * 2); }, true},
       {"cache_clear", [](Store& store) { cache_of(store).clear(); }, true},
       {"cache_drop", [](Store& store) { store.drop("cache"); }, true},
+      {"list_append", [](Store& store) { store.list("list").append(bytes_value("new")); }},
+      {"list_append_known", [](Store& store) { store.list("list").append(bytes_value("text 7")); }},
+      {"list_insert", [](Store& store) { store.list("list").insert(500, bytes_value("new")); }},  // splits the chunk
+      {"list_set", [](Store& store) { store.list("list").set(-5, bytes_value("new")); }},
+      {"list_erase", [](Store& store) { store.list("list").erase(3); }},
+      {"list_erase_in_place", [](Store& store) { store.list("list").erase(1'010); }},
+      {"list_take_large",
+       [](Store& store) {
+         ValueBuffer taken;
+         store.list("list").take(3, taken);
+       }},
+      {"list_take_last",
+       [](Store& store) {
+         ValueBuffer taken;
+         store.list("single").take(0, taken);
+       }},
+      {"list_assign",
+       [](Store& store) {
+         const std::string one = "one", two = "two";
+         const Value values[] = {bytes_value(one), bytes_value(two), bytes_value(one)};
+         store.list("list").assign(ListSlice{.start = 990, .stop = 1'030, .step = 1}, values);
+       }},
+      {"list_assign_end",
+       [](Store& store) {
+         const std::string one = "one", two = "two";
+         const Value values[] = {bytes_value(one), bytes_value(two), bytes_value(one)};
+         store.list("list").assign(ListSlice{.start = 1'035, .stop = {}, .step = 1}, values);
+       }},
+      {"list_erase_slice",
+       [](Store& store) { store.list("list").erase(ListSlice{.start = 1'005, .stop = 1'014, .step = 4}); }},
+      {"list_clear", [](Store& store) { store.list("list").clear(); }},
       {"record_slabs", [](Store& store) { static_cast<void>(records_of(store).slabs()); }},
   };
   return all;
@@ -207,6 +258,7 @@ std::shared_ptr<Store> make_scenario_store() {
     Hash hash = store->hash(name);
     for (std::uint32_t i = 0; i < 5; ++i) hash.put(key_text(i), bytes_value(name));
   }
+  fill_list(*store);
   for (std::int64_t i = 0; i < 20; ++i) put_record(*store, "r" + std::to_string(i), i);
   for (int i = 0; i < 6; ++i) {
     root.put("due-" + std::to_string(i), bytes_value("d"), kTtlMs);
@@ -221,7 +273,9 @@ Contents contents_of(Store& store) {
   add_contents(store.root(), "", contents);
   for (const CollectionInfo& info : store.collections()) {
     contents[info.name] = std::to_string(info.entries);
-    if (info.kind == CollectionKind::kHash) {
+    if (info.kind == CollectionKind::kList) {
+      add_contents(store.list(info.name), contents);
+    } else if (info.kind == CollectionKind::kHash) {
       add_contents(store.hash(info.name), info.name, contents);
     } else if (const auto records = store.find_records(info.name)) {
       add_contents(*records, info.name, contents);

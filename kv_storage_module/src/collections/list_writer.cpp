@@ -8,6 +8,7 @@
 namespace kv {
 namespace {
 
+constexpr std::size_t kTwoChunks = std::size_t{2} * kChunkCodes;
 constexpr std::size_t kFirstTailCodes = 24;
 constexpr std::uint32_t kFewCodes = kChunkCodes / 4;  // a chunk with fewer joins a neighbour, if that leaves room
 constexpr std::uint32_t kRoomyChunk = kChunkCodes / 4 * 3;
@@ -65,7 +66,7 @@ bool ListWriter::commit() {
 // ---- Inserting ----
 
 std::size_t ListWriter::insert(std::uint64_t position, std::span<const HashedValue> values) {
-  Codes codes;
+  std::uint32_t codes[kTwoChunks];
   std::size_t done = 0;
   while (done < values.size() && (done == 0 || room())) {
     std::size_t count = 0;
@@ -75,11 +76,11 @@ std::size_t ListWriter::insert(std::uint64_t position, std::span<const HashedVal
     }
     const std::uint64_t at = position + done;
     if (at == size()) {
-      append_codes(codes.data(), count);
+      append_codes(codes, count);
     } else if (at >= tail_start()) {
-      insert_into_tail(static_cast<std::uint32_t>(at - tail_start()), codes.data(), count);
+      insert_into_tail(static_cast<std::uint32_t>(at - tail_start()), codes, count);
     } else {
-      insert_into_chunk(at, codes.data(), count);
+      insert_into_chunk(at, codes, count);
     }
     add_to_length(static_cast<std::int64_t>(count));
     done += count;
@@ -128,52 +129,52 @@ void ListWriter::append_codes(const std::uint32_t* codes, std::size_t count) {
       continue;
     }
     // No room, too narrow, or behind the length lies what somebody may see again: another chunk.
-    std::array<std::uint32_t, kChunkCodes> all;
+    std::uint32_t all[kChunkCodes];
     const Ref old = state_.tail;
-    if (length != 0) list_state::copy_codes(part(), old, 0, length, all.data());
+    if (length != 0) list_state::copy_codes(part(), old, 0, length, all);
     const auto added = static_cast<std::uint32_t>(std::min<std::size_t>(count, kChunkCodes - length));
-    std::copy_n(codes, added, all.data() + length);
+    std::copy_n(codes, added, all + length);
     // Room for as many again; a list of more than a chunk gets whole ones.
     const std::size_t capacity =
         state_.directory != kNullRef
             ? kChunkCodes
             : std::clamp<std::size_t>(std::size_t{2} * (length + added), kFirstTailCodes, kChunkCodes);
-    set_tail(make_chunk(all.data(), length + added, capacity), length + added);
+    set_tail(make_chunk(all, length + added, capacity), length + added);
     if (old != kNullRef) txn_.free(old);
     codes += added, count -= added;
   }
 }
 
 void ListWriter::insert_into_tail(std::uint32_t offset, const std::uint32_t* codes, std::size_t count) {
-  Codes all;
+  std::uint32_t all[kTwoChunks];
   const Ref old = state_.tail;
   const std::uint32_t length = state_.tail_length;
-  list_state::copy_codes(part(), old, 0, length, all.data());
-  std::copy_backward(all.data() + offset, all.data() + length, all.data() + length + count);
-  std::copy_n(codes, count, all.data() + offset);
+  list_state::copy_codes(part(), old, 0, length, all);
+  std::copy_backward(all + offset, all + length, all + length + count);
+  std::copy_n(codes, count, all + offset);
   const std::size_t sum = length + count;
   const std::size_t full = sum > kChunkCodes ? kChunkCodes : 0;  // goes to the directory
-  if (full != 0) directory_.push_back({make_chunk(all.data(), full, 0), full});
+  if (full != 0) directory_.push_back({make_chunk(all, full, 0), full});
   const std::size_t rest = sum - full;
-  set_tail(make_chunk(all.data() + full, rest, std::min<std::size_t>(kChunkCodes, rest + rest / 4 + 8)),
+  set_tail(make_chunk(all + full, rest, std::min<std::size_t>(kChunkCodes, rest + rest / 4 + 8)),
            static_cast<std::uint32_t>(rest));
   txn_.free(old);
 }
 
 void ListWriter::insert_into_chunk(std::uint64_t position, const std::uint32_t* codes, std::size_t count) {
-  Codes all;
+  std::uint32_t all[kTwoChunks];
   const ListDirectory::Path path = directory_.find(position);
   const ListDirectory::Child old = directory_.chunk(path);
   const auto length = static_cast<std::uint32_t>(old.count);
-  list_state::copy_codes(part(), old.ref, 0, length, all.data());
-  std::copy_backward(all.data() + path.offset, all.data() + length, all.data() + length + count);
-  std::copy_n(codes, count, all.data() + path.offset);
+  list_state::copy_codes(part(), old.ref, 0, length, all);
+  std::copy_backward(all + path.offset, all + length, all + length + count);
+  std::copy_n(codes, count, all + path.offset);
   const std::size_t sum = length + count;
   const std::size_t pieces = (sum + kChunkCodes - 1) / kChunkCodes;
   std::vector<ListDirectory::Child> chunks;
   for (std::size_t i = 0; i < pieces; ++i) {
     const std::size_t first = sum * i / pieces, last = sum * (i + 1) / pieces;
-    chunks.push_back({make_chunk(all.data() + first, last - first, 0), last - first});
+    chunks.push_back({make_chunk(all + first, last - first, 0), last - first});
   }
   directory_.replace(path, 0, 1, chunks);
   txn_.free(old.ref);
@@ -182,12 +183,12 @@ void ListWriter::insert_into_chunk(std::uint64_t position, const std::uint32_t* 
 // ---- Erasing ----
 
 std::uint64_t ListWriter::erase(std::uint64_t position, std::uint64_t count) {
-  std::array<std::uint32_t, kChunkCodes> codes;
+  std::uint32_t codes[kChunkCodes];
   std::uint64_t done = 0;
   while (done < count && (done == 0 || room())) {
     const auto place = list_state::locate(part(), root_, state_, position);
     const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - done, place.length - place.offset));
-    list_state::copy_codes(part(), place.chunk, place.offset, most, codes.data());
+    list_state::copy_codes(part(), place.chunk, place.offset, most, codes);
     std::uint32_t erased = 0;
     while (erased < most && (erased == 0 || room())) list_dictionary::release(txn_, state_, codes[erased++]);
     remove_codes(position, erased);
@@ -254,10 +255,10 @@ void ListWriter::remove_from_tail(std::uint32_t offset, std::uint32_t count) {
   };
   if (offset + count == length) return shorten();
   const auto rebuild = [&] {
-    std::array<std::uint32_t, kChunkCodes> codes;
-    list_state::copy_codes(part(), old, 0, offset, codes.data());
-    list_state::copy_codes(part(), old, offset + count, length - offset - count, codes.data() + offset);
-    set_tail(make_chunk(codes.data(), length - count, length), length - count);
+    std::uint32_t codes[kChunkCodes];
+    list_state::copy_codes(part(), old, 0, offset, codes);
+    list_state::copy_codes(part(), old, offset + count, length - offset - count, codes + offset);
+    set_tail(make_chunk(codes, length - count, length), length - count);
     txn_.free(old);
   };
   close_gap(old, offset, count, length, rebuild, shorten);
@@ -280,28 +281,28 @@ void ListWriter::remove_from_directory(std::uint64_t position, std::uint32_t cou
 
 // Without `count` codes from the path's position on, and together with a neighbour if it becomes short.
 void ListWriter::rebuild_chunk(const ListDirectory::Path& path, std::uint32_t count) {
-  Codes codes;
+  std::uint32_t codes[kTwoChunks];
   const ListDirectory::Child old = directory_.chunk(path);
   const std::uint32_t left = static_cast<std::uint32_t>(old.count) - count;
-  list_state::copy_codes(part(), old.ref, 0, path.offset, codes.data());
-  list_state::copy_codes(part(), old.ref, path.offset + count, left - path.offset, codes.data() + path.offset);
+  list_state::copy_codes(part(), old.ref, 0, path.offset, codes);
+  list_state::copy_codes(part(), old.ref, path.offset + count, left - path.offset, codes + path.offset);
   int first = 0;
   ListDirectory::Child joined{kNullRef, 0};
   if (left < kFewCodes) {
     if (const auto next = directory_.next_chunk(path); next.ref != kNullRef && left + next.count <= kRoomyChunk) {
       joined = next;
-      list_state::copy_codes(part(), next.ref, 0, static_cast<std::uint32_t>(next.count), codes.data() + left);
+      list_state::copy_codes(part(), next.ref, 0, static_cast<std::uint32_t>(next.count), codes + left);
     } else if (const auto previous = directory_.previous_chunk(path);
                previous.ref != kNullRef && left + previous.count <= kRoomyChunk) {
       joined = previous;
       first = -1;
       const auto before = static_cast<std::uint32_t>(previous.count);
-      std::copy_backward(codes.data(), codes.data() + left, codes.data() + left + before);
-      list_state::copy_codes(part(), previous.ref, 0, before, codes.data());
+      std::copy_backward(codes, codes + left, codes + left + before);
+      list_state::copy_codes(part(), previous.ref, 0, before, codes);
     }
   }
   const std::uint32_t sum = left + static_cast<std::uint32_t>(joined.count);
-  directory_.replace(path, first, joined.ref == kNullRef ? 1 : 2, {{make_chunk(codes.data(), sum, 0), sum}});
+  directory_.replace(path, first, joined.ref == kNullRef ? 1 : 2, {{make_chunk(codes, sum, 0), sum}});
   txn_.free(old.ref);
   if (joined.ref != kNullRef) txn_.free(joined.ref);
 }
@@ -332,11 +333,11 @@ void ListWriter::put_code(std::uint64_t position, std::uint32_t code) {
   if (width_of(&code, 1) <= header.width && !is_pinned(place.chunk)) {
     return txn_.write(place.chunk, kChunkHeaderBytes + std::size_t{place.offset} * header.width, &code, header.width);
   }
-  std::array<std::uint32_t, kChunkCodes> codes;
-  list_state::copy_codes(part(), place.chunk, 0, place.length, codes.data());
+  std::uint32_t codes[kChunkCodes];
+  list_state::copy_codes(part(), place.chunk, 0, place.length, codes);
   codes[place.offset] = code;
   const bool in_tail = position >= tail_start();
-  const Ref made = make_chunk(codes.data(), place.length, in_tail ? header.capacity : 0);
+  const Ref made = make_chunk(codes, place.length, in_tail ? header.capacity : 0);
   if (in_tail) {
     set_tail(made, place.length);
   } else {

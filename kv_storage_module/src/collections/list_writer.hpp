@@ -1,7 +1,6 @@
 // Every change of a List goes through here: five of them, each a part of one transaction step.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,7 +46,6 @@ class ListWriter {
 
  private:
   static constexpr std::size_t kReserve = 1024;
-  using Codes = std::array<std::uint32_t, std::size_t{2} * kChunkCodes>;
 
   [[nodiscard]] std::uint64_t tail_start() const noexcept { return root_.entries - state_.tail_length; }
   [[nodiscard]] Ref make_chunk(const std::uint32_t* codes, std::size_t count, std::size_t capacity);
