@@ -1,5 +1,6 @@
 #include "config_keys.hpp"
 
+#include <chrono>
 #include <optional>
 
 #include "concat.hpp"
@@ -40,9 +41,26 @@ constexpr ConfigKey kKeys[] = {
     {"kv_storage", "path", "",
      "Data directory, relative to this file: every process of this user that opens it has the same live store. It is "
      "made\n"
-     "if missing, its parents are not. The data last as long as a process has the store open: nothing is written to\n"
-     "disk yet. Empty = a store of this process and its children.",
+     "if missing, its parents are not. What was written is there again after all have ended. Empty = a store of this\n"
+     "process and its children, in memory.",
      [](const std::string& value, Config& config, CsvSource&) { config.directory = value; }},
+    {"kv_storage", "sync", "interval",
+     "With a path, what a power failure may take: off (what was written since the last flush or checkpoint) | "
+     "interval\n"
+     "(what was written in the last sync_interval) | always (nothing: a write returns when it is on disk).",
+     [](const std::string& value, Config& config, CsvSource&) {
+       config.store.sync = parse_choice<kv::SyncMode>(
+           value,
+           {{"off", kv::SyncMode::kOff}, {"interval", kv::SyncMode::kInterval}, {"always", kv::SyncMode::kAlways}});
+     }},
+    {"kv_storage", "sync_interval", "1s", "Of sync = interval: 500ms, 1s, 5min; at most 1h.",
+     [](const std::string& value, Config& config, CsvSource&) {
+       const std::chrono::milliseconds interval = parse_duration(value);
+       if (interval < std::chrono::milliseconds(1) || interval > std::chrono::hours(1)) {
+         throw BadValue(concat("'", value, "' is not between 1ms and 1h"));
+       }
+       config.store.sync_interval_ms = static_cast<std::uint32_t>(interval.count());
+     }},
     {"kv_storage", "max_memory", "0",
      "Upper bound of the memory the store may take: 4096, 256MB (10^6), 1GiB (2^30), 10% (of RAM, or of the "
      "container's\n"

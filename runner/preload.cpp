@@ -72,9 +72,11 @@ void load_file(kv::Store& store, const CsvSource& source, const Loader& loader, 
   }
 }
 
-// Who joins a store that others have finds what they loaded.
+// Who joins a store that others have finds what they loaded; who opens a data directory, what was loaded from the same
+// file before. What a transform made of a file is made again: its program may have changed.
 bool is_there(const kv::Store& store, const CsvSource& source) {
-  return !store.built() && store.kind(source.options.into).has_value();
+  if (!store.built()) return store.kind(source.options.into).has_value();
+  return source.transform.empty() && store.holds_csv(source.options);
 }
 
 // The native files first: a transform may look things up in what they hold.

@@ -1,5 +1,8 @@
 // Storage: the root Hash, and the way to everything else in a store.
 
+#include <algorithm>
+#include <cstring>
+
 #include "args.hpp"
 #include "bind.hpp"
 #include "cache_methods.hpp"
@@ -8,6 +11,7 @@
 #include "process_malloc.hpp"
 #include "schema_argument.hpp"
 #include "text.hpp"
+#include "ttl_argument.hpp"
 
 namespace kv::py {
 namespace {
@@ -16,6 +20,18 @@ Store& open_store(PyObject* self) { return *open_collection(self).handle->store;
 
 std::shared_ptr<StoreHandle> make_handle(std::shared_ptr<Store> store, StoreHandle::Origin origin) {
   return std::make_shared<StoreHandle>(std::move(store), origin);
+}
+
+const char* sync_name(SyncMode mode) noexcept {
+  switch (mode) {
+    case SyncMode::kOff:
+      return "off";
+    case SyncMode::kInterval:
+      return "interval";
+    case SyncMode::kAlways:
+      return "always";
+  }
+  return "unknown";
 }
 
 // A path as open() takes it, in the encoding of the file system.
@@ -30,15 +46,32 @@ std::string path_argument(ModuleState& state, PyObject* given) {
   return {PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get()))};
 }
 
+SyncMode sync_argument(ModuleState& state, PyObject* given) {
+  const std::string name = PyUnicode_Check(given) ? name_string(state, given, "sync") : std::string();
+  for (const SyncMode mode : {SyncMode::kOff, SyncMode::kInterval, SyncMode::kAlways}) {
+    if (name == sync_name(mode)) return mode;
+  }
+  fail(state, ErrorClass::kArgument, "sync is 'off', 'interval' or 'always', not %R", given);
+}
+
 PyObject* make_process_storage(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   ModuleState& state = state_of_type(type);
-  constexpr const char* kNames[] = {""};
-  PyObject* given[1];
-  if (!parse_tuple_arguments("Storage", kNames, 1, 0, 1, args, keywords, given)) return nullptr;
+  constexpr const char* kNames[] = {"", "sync", "sync_interval"};
+  PyObject* given[3];
+  if (!parse_tuple_arguments("Storage", kNames, 3, 0, 1, args, keywords, given)) return nullptr;
+  StoreOptions options;
+  if (given[1] != nullptr && given[1] != Py_None) options.sync = sync_argument(state, given[1]);
+  if (given[2] != nullptr && given[2] != Py_None) {
+    options.sync_interval_ms =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(ttl_seconds(state, given[2]), UINT32_MAX));
+  }
   if (given[0] != nullptr && given[0] != Py_None) {
     const std::string path = path_argument(state, given[0]);
-    auto store = in_core_detached([&] { return Store::open(path); });
+    auto store = in_core_detached([&] { return Store::open(path, options); });
     return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kPrivate)).release();
+  }
+  if (options.sync || options.sync_interval_ms) {
+    fail(state, ErrorClass::kArgument, "sync and sync_interval go with the path of a data directory");
   }
   auto store = in_core_detached([] { return Store::process_store(); });
   return make_storage(state, make_handle(std::move(store), StoreHandle::Origin::kProcess)).release();
@@ -205,6 +238,27 @@ Ref jemalloc_stats() {
                                static_cast<Py_ssize_t>(malloc->retained)));
 }
 
+Ref seconds_or_none(std::uint64_t ms) {
+  return ms == 0 ? new_reference(Py_None) : checked(PyFloat_FromDouble(static_cast<double>(ms) / 1000));
+}
+
+Ref durability_stats(const std::optional<DurabilityStats>& given) {
+  if (!given) return new_reference(Py_None);
+  const DurabilityStats& figures = *given;
+  Ref checkpoint_time = seconds_or_none(figures.checkpoint_ms);
+  Ref failure_time = seconds_or_none(figures.failure_ms);
+  Ref failure = figures.failure.empty() ? new_reference(Py_None) : key_object(figures.failure);
+  Ref error = figures.checkpoint_error == 0
+                  ? new_reference(Py_None)
+                  : checked(PyUnicode_DecodeLocale(std::strerror(figures.checkpoint_error), nullptr));
+  return checked(Py_BuildValue("{s:s,s:d,s:K,s:K,s:K,s:K,s:O,s:O,s:O,s:O}", "sync", sync_name(figures.sync),
+                               "sync_interval", static_cast<double>(figures.sync_interval_ms) / 1000, "log_bytes",
+                               figures.log_bytes, "unsynced_bytes", figures.unsynced_bytes, "checkpoint",
+                               figures.checkpoint, "checkpoint_bytes", figures.checkpoint_bytes, "checkpoint_time",
+                               checkpoint_time.get(), "checkpoint_error", error.get(), "failure", failure.get(),
+                               "failure_time", failure_time.get()));
+}
+
 // Collection -> its bytes in each part.
 Ref memory_use(Store& store) {
   const std::vector<MemoryUse> uses = in_core_detached([&] { return store.memory_use(); });
@@ -251,9 +305,11 @@ PyObject* stats(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObjec
     check(PyDict_SetItem(processes.get(), pid.get(), figures.get()));
   }
   Ref path = all.path.empty() ? new_reference(Py_None) : checked(PyUnicode_DecodeFSDefault(all.path.c_str()));
-  Ref more = checked(Py_BuildValue("{s:O,s:K,s:K,s:O,s:O,s:O,s:O}", "path", path.get(), "keys", all.keys, "max_memory",
-                                   all.max_memory, "parts", parts.get(), "collections", collections_by_name.get(),
-                                   "processes", processes.get(), "jemalloc", jemalloc_stats().get()));
+  Ref durability = durability_stats(all.durability);
+  Ref more = checked(Py_BuildValue("{s:O,s:O,s:K,s:K,s:O,s:O,s:O,s:O}", "durability", durability.get(), "path",
+                                   path.get(), "keys", all.keys, "max_memory", all.max_memory, "parts", parts.get(),
+                                   "collections", collections_by_name.get(), "processes", processes.get(), "jemalloc",
+                                   jemalloc_stats().get()));
   check(PyDict_Update(dict.get(), more.get()));
   if (with_memory == 1) check(PyDict_SetItemString(dict.get(), "memory", memory_use(store).get()));
   return dict.release();
@@ -267,12 +323,28 @@ PyObject* verify(PyObject* self, PyObject*) {
   return list.release();
 }
 
+// ---- Files ----
+
+PyObject* flush(PyObject* self, PyObject*) {
+  Store& store = open_store(self);
+  in_core_detached([&] { store.flush(); });
+  Py_RETURN_NONE;
+}
+
+PyObject* checkpoint(PyObject* self, PyObject*) {
+  Store& store = open_store(self);
+  in_core_detached([&] { store.checkpoint(); });
+  Py_RETURN_NONE;
+}
+
 // ---- Closing ----
 
 // The process store outlives its handles; a private one has no other.
 PyObject* close(PyObject* self, PyObject*) {
   StoreHandle& handle = *fields<Collection>(self).handle;
-  if (!handle.closed.exchange(true) && handle.origin == StoreHandle::Origin::kPrivate) handle.store->close();
+  if (!handle.closed.exchange(true) && handle.origin == StoreHandle::Origin::kPrivate) {
+    in_core_detached([&] { handle.store->close(); });  // may sync, or write a checkpoint
+  }
   Py_RETURN_NONE;
 }
 
@@ -336,6 +408,9 @@ constexpr char kStatsDoc[] =
     "pins, transactions, recoveries, max_memory, parts (the same per part), collections, path (of the data directory, "
     "or "
     "None),\n"
+    "durability (None without one; else sync, log_bytes, unsynced_bytes, checkpoint..., and failure: why nothing can "
+    "be\n"
+    "written any more, or None)\n"
     "processes (those attached now: pid -> {'pinned_bytes': what its views keep}) and jemalloc (of this process's "
     "malloc:\n"
     "allocated_bytes, active_bytes, resident_bytes, mapped_bytes, retained_bytes; None if that is another malloc).\n\n"
@@ -346,6 +421,15 @@ constexpr char kStatsDoc[] =
 constexpr char kVerifyDoc[] =
     "verify($self, /)\n--\n\n"
     "Walk every structure and count memory again. Returns a line per violation found: [] is a sound store.";
+constexpr char kFlushDoc[] =
+    "flush($self, /)\n--\n\n"
+    "Return when everything written so far is on disk. Does nothing for a store without a data directory.\n\n"
+    "Raises:\n"
+    "    StorageIOError: the disk refused it; then nothing more can be written until the store is opened anew.";
+constexpr char kCheckpointDoc[] =
+    "checkpoint($self, /)\n--\n\n"
+    "Write what the store holds beside the log, which begins anew, so that the next opening is quick. Others read and\n"
+    "write meanwhile. Happens by itself as the log grows. Does nothing for a store without a data directory.";
 constexpr char kCloseDoc[] =
     "close($self, /)\n--\n\n"
     "Close this Storage and the collections opened through it: using them raises ClosedError. Views stay readable. "
@@ -365,6 +449,8 @@ PyMethodDef methods[] = {
     {"load_csv", method<storage_load_csv>(), METH_FASTCALL | METH_KEYWORDS, kLoadCsvDoc},
     {"stats", method<stats>(), METH_FASTCALL | METH_KEYWORDS, kStatsDoc},
     {"verify", method<verify>(), METH_NOARGS, kVerifyDoc},
+    {"flush", method<flush>(), METH_NOARGS, kFlushDoc},
+    {"checkpoint", method<checkpoint>(), METH_NOARGS, kCheckpointDoc},
     {"close", method<close>(), METH_NOARGS, kCloseDoc},
     {"__enter__", method<enter>(), METH_NOARGS, "__enter__($self, /)\n--\n\nThe Storage itself."},
     {"__exit__", method<leave>(), METH_VARARGS, "__exit__($self, exc_type, exc, traceback, /)\n--\n\nCloses it."},
@@ -377,15 +463,20 @@ PyGetSetDef properties[] = {
 PyType_Slot slots[] = {
     {Py_tp_doc,
      const_cast<char*>(
-         "Storage(path=None, /)\n--\n\n"
+         "Storage(path=None, /, *, sync=None, sync_interval=None)\n--\n\n"
          "The store of this process and its children: what the runner's configuration set up, else one in\n"
          "memory. Every Storage() in every thread, interpreter and child process is the same data.\n\n"
          "With a path, the store of that data directory, made (mode 0700) if missing. Equal directories are\n"
-         "the same live store in every process of this user. Its data last as long as one process has it open:\n"
-         "nothing is written to disk yet.\n\n"
+         "the same live store in every process of this user, and what was written is there again when it is opened\n"
+         "after all of them have ended, in whatever way.\n\n"
+         "Args:\n"
+         "    sync: what a power failure may take. 'interval' (the default): the writes of the last sync_interval\n"
+         "        seconds (1). 'always': nothing, a write returns when it is on disk. 'off': those since the last\n"
+         "        flush() or checkpoint(). Given for a store that is open already, it changes that one's.\n\n"
          "Raises:\n"
          "    StoreBusyError: processes that cannot be reached hold the store; it names them and why.\n"
-         "    StorageIOError: the directory cannot be made, opened or locked.\n\n"
+         "    StorageIOError: the directory cannot be made, opened or locked.\n"
+         "    CorruptionError: a file in it is damaged; the message names it and the offset.\n\n"
          "A Storage is a Hash, the root, and holds named collections beside it. Names and keys are apart.")},
     {Py_tp_new, slot<make_process_storage>()},
     {Py_tp_methods, methods},

@@ -84,8 +84,22 @@ class _ProcessStats(TypedDict):
     pinned_bytes: int
 
 @type_check_only
+class _DurabilityStats(TypedDict):
+    sync: Literal["off", "interval", "always"]
+    sync_interval: float
+    log_bytes: int
+    unsynced_bytes: int
+    checkpoint: int
+    checkpoint_bytes: int
+    checkpoint_time: float | None
+    checkpoint_error: str | None
+    failure: str | None
+    failure_time: float | None
+
+@type_check_only
 class _Stats(_PartStats):
     path: str | None
+    durability: _DurabilityStats | None
     processes: dict[int, _ProcessStats]
     keys: int
     max_memory: int
@@ -423,7 +437,14 @@ class List(MutableSequence[Any]):
 
 @final
 class Storage(Hash):
-    def __new__(cls, path: str | bytes | os.PathLike[Any] | None = None, /) -> Self: ...
+    def __new__(
+        cls,
+        path: str | bytes | os.PathLike[Any] | None = None,
+        /,
+        *,
+        sync: Literal["off", "interval", "always"] | None = None,
+        sync_interval: float | None = None,
+    ) -> Self: ...
     @classmethod
     def memory(cls, *, max_memory: int = 0, parts: int = 0) -> Self: ...
     @overload
@@ -461,6 +482,8 @@ class Storage(Hash):
     ) -> _CsvReport: ...
     def stats(self, *, memory: bool = False) -> _Stats: ...
     def verify(self) -> builtins.list[str]: ...
+    def flush(self) -> None: ...
+    def checkpoint(self) -> None: ...
     @property
     def closed(self) -> bool: ...
     def close(self) -> None: ...

@@ -25,7 +25,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "csv": frozenset({"public", "base", "memory", "index", "collections"}),
     "arrow": frozenset({"public", "base", "memory", "index", "collections"}),
     "cache": frozenset({"public", "base", "memory", "index", "collections"}),
-    "store": frozenset({"public", "base", "memory", "index", "collections", "cache", "csv"}),
+    "persist": frozenset({"public", "base", "memory", "index", "collections"}),
+    "store": frozenset({"public", "base", "memory", "index", "collections", "cache", "csv", "persist"}),
     "python": frozenset({"public"}),
     "runner": frozenset({"public", "python"}),
 }

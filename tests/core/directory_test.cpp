@@ -197,13 +197,13 @@ TEST_CASE("directory: a stopped process is as good as any to join through") {
 }
 
 TEST_CASE("directory: a forked child holds it like its parent") {
-  const TemporaryDirectory root;
   Gate ready;
   Gate done;
   Gate joined;
   // The opener forks and is killed, or closes; its child is all that is left.
   for (const bool killed : {true, false}) {
     CAPTURE(killed);
+    const TemporaryDirectory root;
     int pids[2];
     REQUIRE(::pipe(pids) == 0);
     ChildProcess parent([&] {
@@ -232,7 +232,7 @@ TEST_CASE("directory: a forked child holds it like its parent") {
       done.open();
       CHECK(joined.pass());
     }
-    // What is left of the child goes by itself; then the directory is free, and the next round begins with nothing.
+    // What is left of the child goes by itself; then the directory is free.
     while (::kill(child, 0) == 0 && ::access(("/proc/" + std::to_string(child) + "/fd/0").c_str(), F_OK) == 0)
       std::this_thread::yield();
     ::close(pids[0]);

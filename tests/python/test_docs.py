@@ -12,6 +12,7 @@ PAGES = [
     "api.md",
     "arrow.md",
     "cache.md",
+    "durability.md",
     "expiry.md",
     "list.md",
     "map_and_set.md",

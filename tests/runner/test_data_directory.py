@@ -65,6 +65,53 @@ def test_a_second_runner_joins_and_loads_nothing_again(
     assert service.poll() is None
 
 
+ROWS = "from kv_storage import Storage; print([(k, v['n']) for k, v in Storage().hash('rows').items()])"
+
+
+def test_an_unchanged_file_is_loaded_once(run: Run, tmp_path: Path) -> None:
+    load = (OPTION, "--progress", "-c", ROWS)
+    first = run(*load)
+    assert (first.out, "loaded" in first.err) == ("[('a', 1), ('b', 2)]\n", True)
+    assert run(*load) == Outcome(0, "[('a', 1), ('b', 2)]\n", "")
+    # What was written to the collection since stays.
+    assert run(OPTION, "-c", "from kv_storage import Storage; del Storage().hash('rows')['a']").code == 0
+    assert run(*load) == Outcome(0, "[('b', 2)]\n", "")
+    (tmp_path / "rows.csv").touch()
+    assert run(*load) == Outcome(0, "[('b', 2)]\n", "")
+    (tmp_path / "rows.csv").write_text("id,n\na,3\n")
+    again = run(*load)
+    assert (again.out, "loaded" in again.err) == ("[('a', 3)]\n", True)
+    (tmp_path / "cfg.ini").write_text(
+        "[kv_storage]\npath = data\ncsv = rows.csv\n[csv]\nkey = {id}\nwhere = n > 100\n"
+    )
+    assert run(*load).out == "[]\n"
+
+
+def test_sync_is_configured(run: Run, tmp_path: Path) -> None:
+    script = "from kv_storage import Storage; d = Storage().stats()['durability']; print(d['sync'], d['sync_interval'])"
+    assert run(OPTION, "-c", script) == Outcome(0, "interval 1.0\n", "")
+    (tmp_path / "cfg.ini").write_text("[kv_storage]\npath = data\nsync = always\nsync_interval = 20ms\n")
+    assert run(OPTION, "-c", script) == Outcome(0, "always 0.02\n", "")
+    for line, message in (
+        ("sync = sometimes", "'sometimes'"),
+        ("sync_interval = 2h", "is not between 1ms and 1h"),
+        ("sync_interval = 0s", "is not between 1ms and 1h"),
+    ):
+        (tmp_path / "cfg.ini").write_text(f"[kv_storage]\npath = data\n{line}\n")
+        refused = run(OPTION, "-c", script)
+        assert refused.code == 78
+        assert message in refused.err
+
+
+def test_a_damaged_directory_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    assert run(OPTION, "-c", "pass").code == 0
+    manifest = tmp_path / "data" / "MANIFEST"
+    manifest.write_bytes(manifest.read_bytes().replace(b"seed", b"sead"))
+    refused = run(OPTION, "-c", "pass")
+    assert refused.code != 0
+    assert f"'{manifest}' is damaged" in refused.err
+
+
 def test_children_through_another_program_join_by_themselves(run: Run) -> None:
     script = (
         "import subprocess, sys; from kv_storage import Storage; kv = Storage(); kv['n'] = 1;"

@@ -18,6 +18,14 @@
 
 namespace kv {
 
+// When what was written to a store with a data directory is on disk. Whatever the mode, killing every process loses
+// nothing: these differ in what a power failure may take.
+enum class SyncMode : std::uint32_t {  // kept in shared memory
+  kOff = 1,                            // what was written since the last flush or checkpoint; closing writes one
+  kInterval = 2,                       // what was written in the last sync interval
+  kAlways = 3,                         // nothing: a write returns when it is on disk
+};
+
 struct StoreOptions {
   // Upper bound of memory the store may commit, in bytes. 0 = 60 % of the smaller of RAM and the cgroup's limit.
   std::uint64_t max_memory = 0;
@@ -25,6 +33,9 @@ struct StoreOptions {
   std::uint32_t parts = 0;
   // Capacity of the cache `default` if whoever opens it first gives none, in bytes. 0 = kDefaultCacheCapacity.
   std::uint64_t cache_capacity = 0;
+  // Of a store with a data directory. None = as it is; of one that nobody has open, kInterval and one second.
+  std::optional<SyncMode> sync;
+  std::optional<std::uint32_t> sync_interval_ms;  // 1 to 3,600,000
 };
 
 enum class CollectionKind : std::uint8_t {  // stored: the numbers are frozen
@@ -62,7 +73,22 @@ struct ProcessStats {
   std::uint64_t pinned_bytes;  // of the blocks its pins keep readable, live ones included
 };
 
+// Of a store with a data directory.
+struct DurabilityStats {
+  SyncMode sync;
+  std::uint32_t sync_interval_ms;
+  std::uint64_t log_bytes;         // of logs that no checkpoint covers
+  std::uint64_t unsynced_bytes;    // of them, not known to be on disk
+  std::uint64_t checkpoint;        // number of the one in force; 0 = none
+  std::uint64_t checkpoint_bytes;  // its size
+  std::uint64_t checkpoint_ms;     // wall clock when it was complete; 0 = before the store was opened
+  int checkpoint_error;            // errno, if the last attempt at one failed; 0 = it did not
+  std::string failure;             // why nothing can be written any more; empty = nothing is wrong
+  std::uint64_t failure_ms;        // wall clock
+};
+
 struct StoreStats {
+  std::optional<DurabilityStats> durability;
   std::string path;                     // of the data directory; empty = none
   std::vector<ProcessStats> processes;  // attached now, by pid
   std::uint64_t max_memory;
@@ -119,6 +145,17 @@ class Store : public std::enable_shared_from_this<Store> {
 
   // Loads a CSV file into a schema collection, replacing it in one step when complete (csv.hpp).
   CsvReport load_csv(const CsvOptions& options, const CsvProgress& progress = {});
+  // Whether the collection `options.into` was loaded from this very file (size and time, else the contents) with these
+  // options, so that loading it again can be left out. What was written to it since does not matter. Always false for a
+  // store in memory.
+  [[nodiscard]] bool holds_csv(const CsvOptions& options) const;
+
+  // Everything written before the call is on disk on return. Nothing to do for a store in memory.
+  // Throws Error{kIo, kInterrupted}.
+  void flush();
+  // Writes what the store holds to files beside the log, which begins anew; others read and write meanwhile.
+  // Throws Error{kIo, kInterrupted}; then the checkpoint before stays in force. Nothing to do for a store in memory.
+  void checkpoint();
 
   [[nodiscard]] StoreStats stats() const;
   // The memory of the root and of each collection. Walks all of them, each part's under its lock: writers there wait,

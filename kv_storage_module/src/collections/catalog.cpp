@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "collections/entries.hpp"
+#include "collections/log_records.hpp"
 #include "index/cursor.hpp"
 #include "index/key_index.hpp"
 #include "kv_storage/error.hpp"
@@ -15,19 +16,24 @@ namespace {
 
 constexpr char kHiddenMark = '\0';
 
-// The fixed front of a catalog entry's value; the encoded schema follows.
+// The fixed front of a catalog entry's value; encoded schema and source follow.
 struct StoredRecord {
   std::uint32_t slot;
   std::uint32_t serial;
   std::uint8_t kind;
   std::uint8_t state;
   std::uint16_t home_part;
+  std::uint32_t schema_bytes;
 };
 
 [[nodiscard]] std::string encode(const CatalogRecord& record) {
-  const StoredRecord stored{record.binding.slot, record.binding.serial, static_cast<std::uint8_t>(record.kind),
-                            static_cast<std::uint8_t>(record.state), record.home_part};
-  return std::string(reinterpret_cast<const char*>(&stored), sizeof stored) + record.schema;
+  const StoredRecord stored{record.binding.slot,
+                            record.binding.serial,
+                            static_cast<std::uint8_t>(record.kind),
+                            static_cast<std::uint8_t>(record.state),
+                            record.home_part,
+                            static_cast<std::uint32_t>(record.schema.size())};
+  return std::string(bytes_of(stored)) + record.schema + record.source;
 }
 
 [[nodiscard]] CatalogRecord decode(const std::string& bytes) {
@@ -37,7 +43,8 @@ struct StoredRecord {
           static_cast<CollectionKind>(stored.kind),
           static_cast<CollectionState>(stored.state),
           stored.home_part,
-          bytes.substr(sizeof stored)};
+          bytes.substr(sizeof stored, stored.schema_bytes),
+          bytes.substr(sizeof stored + stored.schema_bytes)};
 }
 
 [[nodiscard]] CatalogRecord record_of(const Part& part, Ref entry) {
@@ -75,6 +82,63 @@ std::string hide(Transaction& txn, const std::string& name, CatalogRecord& recor
   std::string hidden = kHiddenMark + std::to_string(record.binding.serial);
   put_record(txn, hidden, record);
   return hidden;
+}
+
+[[nodiscard]] bool is_logged(const CatalogRecord& record) noexcept {
+  return is_durable(record.kind) && record.state != CollectionState::kLoading;
+}
+
+[[nodiscard]] NameFront front_of(const std::string& name, const CatalogRecord& record) noexcept {
+  return {record.binding.serial,
+          static_cast<std::uint8_t>(record.kind),
+          0,
+          static_cast<std::uint16_t>(name.size()),
+          static_cast<std::uint32_t>(record.schema.size()),
+          static_cast<std::uint32_t>(record.source.size())};
+}
+
+void log_create(Transaction& txn, const std::string& name, const CatalogRecord& record) {
+  LogSink* const log = txn.part().arena().log();
+  if (log == nullptr || !is_logged(record)) return;
+  const NameFront front = front_of(name, record);
+  logged::append_name(*log, txn, LogKind::kCreate,
+                      std::array<ByteView, 4>{bytes_of(front), name, record.schema, record.source});
+}
+
+void log_drop(Transaction& txn, const CatalogRecord& record) {
+  LogSink* const log = txn.part().arena().log();
+  if (log == nullptr || !is_logged(record)) return;
+  logged::append_name(*log, txn, LogKind::kDrop, std::array{bytes_of(record.binding.serial)});
+}
+
+// `record` has got the name `name`, which `replaced` had.
+void log_rename(Transaction& txn, const std::string& name, const CatalogRecord& record,
+                const std::optional<CatalogRecord>& replaced) {
+  LogSink* const log = txn.part().arena().log();
+  if (log == nullptr) return;
+  if (!is_logged(record)) {
+    if (replaced) log_drop(txn, *replaced);
+    return;
+  }
+  const std::array<std::uint32_t, 2> serials{record.binding.serial,
+                                             replaced && is_logged(*replaced) ? replaced->binding.serial : 0};
+  logged::append_name(*log, txn, LogKind::kRename, std::array<ByteView, 2>{bytes_of(serials), name});
+}
+
+// The same for a collection whose contents are in a file.
+void log_load(Transaction& txn, const std::string& name, const CatalogRecord& record,
+              const std::optional<CatalogRecord>& replaced, std::uint64_t file) {
+  LogSink* const log = txn.part().arena().log();
+  if (log == nullptr) return;
+  const std::array<std::uint32_t, 2> more{replaced && is_logged(*replaced) ? replaced->binding.serial : 0, 0};
+  const NameFront front = front_of(name, record);
+  logged::append_name(
+      *log, txn, LogKind::kLoad,
+      std::array<ByteView, 6>{bytes_of(file), bytes_of(more), bytes_of(front), name, record.schema, record.source});
+}
+
+void settle(const Arena& arena) {
+  if (LogSink* const log = arena.log()) log->settle();
 }
 
 // Proof that the process which loads a collection lives: an open-file-description lock on a byte behind those of the
@@ -132,9 +196,13 @@ std::optional<CatalogRecord> Catalog::find(const std::string& name) const {
 }
 
 std::vector<std::pair<std::string, CatalogRecord>> Catalog::all() const {
+  const Part::Lock lock(arena_.part(0));
+  return all_locked();
+}
+
+std::vector<std::pair<std::string, CatalogRecord>> Catalog::all_locked() const {
   std::vector<std::pair<std::string, CatalogRecord>> records;
   const Part& part = arena_.part(0);
-  const Part::Lock lock(part);
   Cursor cursor(std::nullopt, std::nullopt, nullptr, false);
   for (bool more = true; more;) {
     const auto entries = cursor.collect(part, part.control().catalog);
@@ -150,6 +218,7 @@ CatalogRecord Catalog::open(const std::string& name, CollectionKind kind, const 
   if (!record) {
     drop_leftovers();
     record = create(name, kind, schema, CollectionState::kCreating);
+    settle(arena_);
   }
   if (record->state == CollectionState::kCreating) complete(name, *record);
   return *record;
@@ -166,6 +235,9 @@ std::pair<std::string, CatalogRecord> Catalog::open_hidden(const std::string& sc
 // An empty `name` makes a hidden collection.
 CatalogRecord Catalog::create(const std::string& name, CollectionKind kind, const std::string& schema,
                               CollectionState state) {
+  if (arena_.log() != nullptr && !is_durable(kind) && kind != CollectionKind::kCache) {
+    throw Error(ErrorCode::kInvalidArgument, "a List cannot be kept in a data directory: use a store in memory for it");
+  }
   Transaction txn(arena_.part(0));
   if (!name.empty()) {
     if (auto present = find_record(txn.part(), name)) return *present;  // another was quicker
@@ -183,6 +255,7 @@ CatalogRecord Catalog::create(const std::string& name, CollectionKind kind, cons
   if (state == CollectionState::kLoading) load.emplace(arena_, record.binding.serial);
   make_root(txn, record.binding, kind, record_bytes);
   put_record(txn, name.empty() ? kHiddenMark + std::to_string(record.binding.serial) : name, record);
+  log_create(txn, name, record);
   txn.commit();
   if (load) load->keep();
   return record;
@@ -225,12 +298,15 @@ bool Catalog::drop(const std::string& name) {
     Transaction txn(arena_.part(0));
     record = find_record(txn.part(), name);
     if (!record) return false;
+    const CatalogRecord former = *record;
     const bool loading = record->state == CollectionState::kLoading;
     hidden = hide(txn, name, *record, CollectionState::kDropping);
+    log_drop(txn, former);
     txn.commit();
     if (loading) end_load(arena_, record->binding.serial);
   }
   finish_drop(hidden, *record);
+  settle(arena_);
   return true;
 }
 
@@ -249,6 +325,16 @@ void Catalog::finish_drop(const std::string& hidden_name, const CatalogRecord& r
 }
 
 bool Catalog::rename(const std::string& from, const std::string& to, bool replace) {
+  return move(from, to, replace, nullptr);
+}
+
+void Catalog::publish(const std::string& hidden, const std::string& name, std::uint64_t file,
+                      const std::string& source) {
+  const Publication publication{file, source};
+  move(hidden, name, true, &publication);
+}
+
+bool Catalog::move(const std::string& from, const std::string& to, bool replace, const Publication* publication) {
   std::optional<CatalogRecord> replaced;
   std::string hidden;
   {
@@ -261,16 +347,43 @@ bool Catalog::rename(const std::string& from, const std::string& to, bool replac
       throw Error(ErrorCode::kInvalidArgument,
                   "a collection '" + to + "' exists already; rename with replace to drop it");
     }
+    const std::optional<CatalogRecord> former = replaced;
     if (replaced) hidden = hide(txn, to, *replaced, CollectionState::kDropping);
     erase_record(txn, from);
-    const bool loading = record->state == CollectionState::kLoading;
-    if (loading) record->state = CollectionState::kReady;
+    if (publication != nullptr) {
+      record->state = CollectionState::kReady;
+      record->source = publication->source;
+    }
     put_record(txn, to, *record);
+    if (publication != nullptr) {
+      log_load(txn, to, *record, former, publication->file);
+    } else {
+      log_rename(txn, to, *record, former);
+    }
     txn.commit();
-    if (loading) end_load(arena_, record->binding.serial);
+    if (publication != nullptr) end_load(arena_, record->binding.serial);
   }
   if (replaced) finish_drop(hidden, *replaced);
+  settle(arena_);
   return true;
+}
+
+CatalogRecord Catalog::restore(const std::string& name, const CatalogRecord& record) {
+  CatalogRecord restored = record;
+  {
+    Transaction txn(arena_.part(0));
+    ArenaHeader& header = arena_.header();
+    restored.binding.slot = first_free_slot(txn.part());
+    restored.state = CollectionState::kReady;
+    restored.home_part = static_cast<std::uint16_t>(restored.binding.serial % arena_.part_count());
+    if (header.next_serial <= restored.binding.serial) txn.store32(&header.next_serial, restored.binding.serial + 1);
+    const std::uint32_t record_bytes = restored.schema.empty() ? 0 : Schema::decode(restored.schema).record_bytes();
+    make_root(txn, restored.binding, restored.kind, record_bytes);
+    put_record(txn, name, restored);
+    txn.commit();
+  }
+  complete(name, restored);
+  return restored;
 }
 
 void Catalog::drop_leftovers() {

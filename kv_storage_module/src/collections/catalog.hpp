@@ -29,6 +29,7 @@ struct CatalogRecord {
   CollectionState state = CollectionState::kReady;
   std::uint16_t home_part = 0;  // where a schema collection lives
   std::string schema;           // encoded; empty for a Hash
+  std::string source;           // what it was loaded from, in the words of who loaded it; empty = nothing
 };
 
 class Catalog {
@@ -41,11 +42,18 @@ class Catalog {
 
   // Finds or makes; a present collection is returned as it is, whatever its kind.
   CatalogRecord open(const std::string& name, CollectionKind kind, const std::string& schema);
+  [[nodiscard]] std::vector<std::pair<std::string, CatalogRecord>> all_locked() const;  // under the lock of part 0
   // A hidden collection of this process, and its name.
   std::pair<std::string, CatalogRecord> open_hidden(const std::string& schema);
   bool drop(const std::string& name);
   // False = there is no `from`. Throws Error{kInvalidArgument} if `to` exists and !replace.
   bool rename(const std::string& from, const std::string& to, bool replace);
+
+  // Gives a hidden collection of this process its name, in place of one that has it. `file` holds its contents, for the
+  // log; 0 = there is none to read again.
+  void publish(const std::string& hidden, const std::string& name, std::uint64_t file, const std::string& source);
+  // While nobody else knows the store: makes a collection with the serial number it had. Later ones get greater ones.
+  CatalogRecord restore(const std::string& name, const CatalogRecord& record);
 
   // Finishes drops and loads that a dead process left behind.
   void drop_leftovers();
@@ -54,6 +62,11 @@ class Catalog {
 
  private:
   CatalogRecord create(const std::string& name, CollectionKind kind, const std::string& schema, CollectionState state);
+  struct Publication {
+    std::uint64_t file;
+    const std::string& source;
+  };
+  bool move(const std::string& from, const std::string& to, bool replace, const Publication* publication);
   void complete(const std::string& name, CatalogRecord& record);
   void finish_drop(const std::string& hidden_name, const CatalogRecord& record);
 

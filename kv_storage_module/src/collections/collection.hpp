@@ -97,9 +97,10 @@ class HashImpl {
         [&](auto&& run) { write_slice(slice, run); }, run_section);
   }
 
-  // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back. First,
-  // some of what has expired in the part is reclaimed. If there is no memory for the step, caches give way and it runs
-  // again: so what it has done is what it committed, and nothing else.
+  // Runs step(transaction, root[, binding]) under the lock of `part`; what it did not commit is rolled back, and what
+  // it did is as safe on return as the store's mode promises. First, some of what has expired in the part is reclaimed.
+  // If there is no memory for the step, caches give way and it runs again: so what it has done is what it committed,
+  // and nothing else.
   template <class Step>
   auto write(Part& part, Step&& step) const {
     return write_in([&](const Bound&) -> Part& { return part; }, std::forward<Step>(step));
@@ -140,6 +141,13 @@ class HashImpl {
   }
   template <class Choose, class Step>
   auto write_in(Choose&& choose, Step&& step) const {
+    auto result = write_unsettled(std::forward<Choose>(choose), std::forward<Step>(step));
+    if (LogSink* const log = arena_->log()) [[unlikely]]
+      log->settle();
+    return result;
+  }
+  template <class Choose, class Step>
+  auto write_unsettled(Choose&& choose, Step&& step) const {
     for (;;) {
       const Bound bound = current_bound();
       Part& chosen = choose(bound);

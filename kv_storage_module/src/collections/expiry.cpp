@@ -5,6 +5,7 @@
 #include "collections/cache_state.hpp"
 #include "collections/due_index.hpp"
 #include "collections/keyed.hpp"
+#include "collections/log_records.hpp"
 #include "collections/records.hpp"
 #include "index/key_hash.hpp"
 #include "index/key_index.hpp"
@@ -60,12 +61,14 @@ void change_due(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref 
     txn.store64(entry, 0, header.encode());
     if (header.expires) txn.store64(entry, header.due_offset(), due_ms);
     due_index::add(txn, root, entry);
+    logged::due(txn, root, entry);
     txn.commit();
     return;
   }
   const Value value{header.type, {reinterpret_cast<const char*>(entry_value(txn.part(), entry)), header.value_bytes}};
   const Ref copy = make_entry(txn, key_of(txn.part(), entry), value, due_ms);
   txn.free(keyed::link(txn, root, hash, copy));
+  logged::due(txn, root, copy);
   txn.commit();
   keyed::remember(txn, root, hash, copy);
 }

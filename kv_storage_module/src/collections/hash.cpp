@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "collections/keyed.hpp"
+#include "collections/log_records.hpp"
 #include "collections/ranges.hpp"
 #include "collections/scanner.hpp"
 #include "collections/value_reader.hpp"
@@ -33,6 +34,7 @@ bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteV
   CallTime time;
   const bool fresh = replaced == kNullRef || entry_expired(txn.part(), replaced, time);
   if (replaced != kNullRef) txn.free(replaced);
+  logged::put(txn, root, entry);
   txn.commit();
   keyed::remember(txn, root, hash, entry);
   return fresh;
@@ -47,6 +49,7 @@ bool remove_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, By
   const bool expired = entry_expired(txn.part(), entry, time);
   if (!expired) living(entry);
   txn.free(entry);  // pinned by now if it is large and wanted: then it stays until its reader lets go
+  logged::erase(txn, root, key);
   txn.commit();
   return !expired;
 }
@@ -208,6 +211,7 @@ std::int64_t Hash::increment(ByteView key, std::int64_t by) {
       put_entry(txn, root, hash, key, int_value(sum), due_of_entry(txn.part(), entry));
     } else {
       txn.write(const_cast<std::byte*>(entry_value(txn.part(), entry)), &sum, sizeof sum);
+      logged::put(txn, root, entry);
       txn.commit();
     }
     return sum;
@@ -227,6 +231,7 @@ bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, c
       put_entry(txn, root, hash, key, *wanted, due_ms);
     } else if (entry != kNullRef) {
       txn.free(keyed::unlink(txn, root, hash, key));
+      logged::erase(txn, root, key);
       txn.commit();
     }
     return true;
@@ -313,6 +318,7 @@ void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, 
 
 std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Value> values, std::uint64_t ttl_ms) {
   const std::uint64_t due_ms = expiry::due_after(ttl_ms);
+  WriteBatch batch(impl_->arena()->log());
   std::uint64_t added = 0;
   for (std::size_t first = 0; first < keys.size(); first += kGroup) {
     const std::size_t count = std::min(kGroup, keys.size() - first);
@@ -332,6 +338,7 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
       });
     }
   }
+  batch.settle_all();
   return added;
 }
 
@@ -350,7 +357,9 @@ Scan Hash::scan(KeyRange range, bool with_values, bool reverse) const {
 
 std::uint64_t Hash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }
 
-std::uint64_t Hash::erase_range(const KeyRange& range) { return ranges::erase(*this, scan(range, false)); }
+std::uint64_t Hash::erase_range(const KeyRange& range) {
+  return ranges::erase(*this, scan(range, false), impl_->arena()->log());
+}
 
 void Hash::clear() { ranges::clear(*impl_); }
 

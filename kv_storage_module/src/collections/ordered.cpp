@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collections/collection.hpp"
+#include "collections/log_records.hpp"
 #include "index/cursor.hpp"
 #include "index/key_index.hpp"
 #include "index/ranks.hpp"
@@ -65,6 +66,7 @@ void Ordered::fix_key_type(KeyType type) {
     if (present == type) return true;
     if (present != KeyType::kUnknown) throw_mixed_keys(present, type);
     txn.store32(&root.key_type, static_cast<std::uint32_t>(type));
+    logged::key_type(txn, root);
     txn.commit();
     return true;
   }));

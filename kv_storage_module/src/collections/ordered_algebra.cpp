@@ -72,6 +72,7 @@ void Ordered::add_many(std::span<const ByteView> keys, std::uint64_t ttl_ms) {
 
 void Ordered::unite(const Ordered& other) {
   if (is_same(other)) return;
+  WriteBatch batch(impl_->arena()->log());
   Scan scan = other.scan({}, false);
   std::vector<ByteView> keys;
   for (ScanPage page; scan.next(page);) {
@@ -79,23 +80,30 @@ void Ordered::unite(const Ordered& other) {
     for (const ScanPage::Item& item : page.items) keys.push_back(page.key(item));
     add_many(keys);
   }
+  batch.settle_all();
 }
 
 void Ordered::intersect(const Ordered& other) {
   if (is_same(other)) return;
+  WriteBatch batch(impl_->arena()->log());
   for_each_only_here(other, [&](ByteView key) { erase(key); });
+  batch.settle_all();
 }
 
 void Ordered::subtract(const Ordered& other) {
   if (is_same(other)) return clear();
+  WriteBatch batch(impl_->arena()->log());
   for_each_common(other, [&](ByteView key) { erase(key); });
+  batch.settle_all();
 }
 
 void Ordered::symmetric_difference(const Ordered& other) {
   if (is_same(other)) return clear();
+  WriteBatch batch(impl_->arena()->log());
   for_each_key(other, [&](ByteView key) {
     if (!erase(key)) put(key, {});
   });
+  batch.settle_all();
 }
 
 void Ordered::for_each_common(const Ordered& other, const Visit& visit) const {

@@ -16,11 +16,13 @@ inline std::uint64_t count(Scan scan) {
 
 // Erases them one by one: each is a transaction of its own, and one that is gone by then does not count.
 template <class Collection>
-std::uint64_t erase(Collection& collection, Scan scan) {
+std::uint64_t erase(Collection& collection, Scan scan, LogSink* log) {
+  WriteBatch batch(log);
   std::uint64_t erased = 0;
   for (ScanPage page; scan.next(page);) {
     for (const ScanPage::Item& item : page.items) erased += collection.erase(page.key(item)) ? 1 : 0;
   }
+  batch.settle_all();
   return erased;
 }
 

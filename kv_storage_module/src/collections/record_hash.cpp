@@ -2,6 +2,7 @@
 
 #include "collections/categories.hpp"
 #include "collections/keyed.hpp"
+#include "collections/log_records.hpp"
 #include "collections/ranges.hpp"
 #include "collections/records.hpp"
 #include "collections/scanner.hpp"
@@ -20,15 +21,19 @@ bool copy_record(const Part& part, Ref entry, std::uint32_t bytes, void* out) no
   return true;
 }
 
-// One transaction: a new record in a new slot, or the old one overwritten in place (slabs() is a live view; get
-// copies).
-bool put_record(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record,
-                std::uint64_t due_ms) {
+}  // namespace
+
+namespace records {
+
+// The old one is overwritten in place: slabs() is a live view, and get copies.
+bool put(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record,
+         std::uint64_t due_ms) {
   CallTime time;
   const Ref present = keyed::find(txn.part(), root, hash, key);
   const bool fresh = present == kNullRef || entry_expired(txn.part(), present, time);
   if (present != kNullRef && due_ms == kNeverDue && due_of_entry(txn.part(), present) == kNeverDue) {
     txn.write(record_of_entry(txn.part(), present).record, 0, record, root.record_bytes);
+    logged::put(txn, root, present);
     txn.commit();
     return false;
   }
@@ -41,24 +46,25 @@ bool put_record(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Byte
   const Ref entry = make_entry(txn, key, record_value(at), due_ms);
   const Ref replaced = keyed::link(txn, root, hash, entry);
   if (replaced != kNullRef) txn.free(replaced);
+  logged::put(txn, root, entry);
   txn.commit();
   keyed::remember(txn, root, hash, entry);
   return fresh;
 }
 
-// True = there was one that had not expired.
-bool erase_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key) {
+bool erase(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key) {
   const Ref entry = keyed::unlink(txn, root, hash, key);
   if (entry == kNullRef) return false;
   CallTime time;
   const bool expired = entry_expired(txn.part(), entry, time);
   slabs::free(txn, root, record_of_entry(txn.part(), entry));
   txn.free(entry);
+  logged::erase(txn, root, key);
   txn.commit();
   return !expired;
 }
 
-}  // namespace
+}  // namespace records
 
 bool RecordHash::get(ByteView key, void* record) const {
   const std::uint64_t hash = impl_->hash(key);
@@ -80,12 +86,13 @@ bool RecordHash::put(ByteView key, const void* record, std::uint64_t ttl_ms) {
   const std::uint64_t hash = impl_->hash(key);
   const std::uint64_t due_ms = expiry::due_after(ttl_ms);
   return impl_->write_home(
-      [&](Transaction& txn, CollectionRoot& root) { return put_record(txn, root, hash, key, record, due_ms); });
+      [&](Transaction& txn, CollectionRoot& root) { return records::put(txn, root, hash, key, record, due_ms); });
 }
 
 bool RecordHash::erase(ByteView key) {
   const std::uint64_t hash = impl_->hash(key);
-  return impl_->write_home([&](Transaction& txn, CollectionRoot& root) { return erase_entry(txn, root, hash, key); });
+  return impl_->write_home(
+      [&](Transaction& txn, CollectionRoot& root) { return records::erase(txn, root, hash, key); });
 }
 
 bool RecordHash::take(ByteView key, void* record) {
@@ -93,7 +100,7 @@ bool RecordHash::take(ByteView key, void* record) {
   return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
-    return copy_record(txn.part(), entry, root.record_bytes, record) && erase_entry(txn, root, hash, key);
+    return copy_record(txn.part(), entry, root.record_bytes, record) && records::erase(txn, root, hash, key);
   });
 }
 
@@ -115,6 +122,7 @@ bool RecordHash::set_fields(ByteView key, std::span<const Field> fields) {
     if (entry == kNullRef) return false;
     const Ref record = record_of_entry(txn.part(), entry).record;
     for (const Field& field : fields) txn.write(record, field.offset, field.value, field.bytes);
+    logged::put(txn, root, entry);
     txn.commit();
     return true;
   });
@@ -150,7 +158,9 @@ Scan RecordHash::scan(KeyRange range, bool with_values, bool reverse) const {
 
 std::uint64_t RecordHash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }
 
-std::uint64_t RecordHash::erase_range(const KeyRange& range) { return ranges::erase(*this, scan(range, false)); }
+std::uint64_t RecordHash::erase_range(const KeyRange& range) {
+  return ranges::erase(*this, scan(range, false), impl_->arena()->log());
+}
 
 void RecordHash::clear() { ranges::clear(*impl_); }
 
@@ -198,7 +208,9 @@ const Schema& RecordHash::schema() const noexcept { return impl_->schema(); }
 std::uint32_t RecordHash::category_code(std::size_t column, ByteView text) {
   const std::uint64_t missing = (std::uint64_t{1} << (8 * schema().columns().at(column).bytes)) - 1;
   return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
+    if (const auto present = categories::find(txn.part(), root, column, text)) return *present;
     const std::uint32_t code = categories::code(txn, root, column, schema().columns().size(), text, missing);
+    logged::category(txn, root, static_cast<std::uint32_t>(column), code, text);
     txn.commit();
     return code;
   });

@@ -22,4 +22,14 @@ namespace kv {
   return found;
 }
 
+namespace records {
+
+// One transaction each, logged.
+// A new record in a new slot, or the old one overwritten in place. True = the key was new.
+bool put(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record,
+         std::uint64_t due_ms);
+// True = there was one that had not expired.
+bool erase(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key);
+
+}  // namespace records
 }  // namespace kv

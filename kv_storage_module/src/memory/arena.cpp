@@ -121,6 +121,7 @@ std::byte* map_arena(int fd, std::uint64_t bytes) {
 
 void init_control(PartControl& control, const Geometry& g) {
   init_robust_mutex(&control.mutex);
+  init_robust_mutex(&control.log.sync_mutex);
   control.expiry = {kNeverDue, kNeverDue, 0};
   AllocatorState& state = control.allocator;
   state.chunk_count = static_cast<std::uint32_t>(g.slice_bytes / kChunkBytes);
@@ -157,6 +158,7 @@ std::shared_ptr<Arena> Arena::create(const ArenaOptions& options) {
   header->inode = options.inode;
   auto* const controls = reinterpret_cast<PartControl*>(base + kHeaderBytes);
   for (std::uint32_t i = 0; i < g.parts; ++i) init_control(*new (controls + i) PartControl{}, g);
+  init_robust_mutex(&header->durable.files_mutex);
   header->magic = kArenaMagic;
 
   std::shared_ptr<Arena> arena(new Arena(fd.release(), base, g.total_bytes()));
@@ -199,6 +201,16 @@ Arena::~Arena() {
   ::munmap(base_, bytes_);
   if (slot_fd_ >= 0) ::close(slot_fd_);
   ::close(fd_);
+}
+
+// A writer may have died while this process had no log yet.
+void Arena::set_log(std::shared_ptr<LogSink> log) {
+  log_ = std::move(log);
+  const Part::PatientScope patient;
+  for (const Part& part : parts_) {
+    const Part::Lock lock(part);
+    log_->retract(part);
+  }
 }
 
 std::uint64_t Arena::committed_bytes() const noexcept {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "memory/layout.hpp"
+#include "memory/log_sink.hpp"
 #include "memory/part.hpp"
 
 namespace kv {
@@ -53,6 +54,11 @@ class Arena : public std::enable_shared_from_this<Arena> {
   // The processes attached now. A process that joined twice is there twice.
   [[nodiscard]] std::vector<Member> members() const;
 
+  // Where this process logs what it changes; null = a store in memory. Set once, before other threads know the arena,
+  // and kept as long as it.
+  [[nodiscard]] LogSink* log() const noexcept { return log_.get(); }
+  void set_log(std::shared_ptr<LogSink> log);
+
   // Bytes taken from the system by all parts.
   [[nodiscard]] std::uint64_t committed_bytes() const noexcept;
 
@@ -77,6 +83,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   std::byte* base_;
   std::uint64_t bytes_;
   std::deque<Part> parts_;
+  std::shared_ptr<LogSink> log_;
   int slot_fd_ = -1;  // holds the lock on the slot's byte
   std::uint32_t slot_ = 0;
   int child_slot_fd_ = -1;  // between before_fork and after_fork

@@ -30,10 +30,30 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
+
+// What the processes of a durable store share about its files (persist/).
+struct DurableState {
+  std::uint64_t epoch;      // names the log files written into since this arena was built; 0 = nothing is written
+  std::uint32_t sync_mode;  // SyncMode
+  std::uint32_t sync_interval_ms;
+  std::uint64_t next_file;    // number of the next checkpoint or load file; changes under `files_mutex`
+  std::uint64_t catalog_end;  // behind the last record about names in the log of part 0; journaled
+  std::uint64_t checkpoint;   // number of the one in force; 0 = none
+  std::uint64_t checkpoint_bytes;
+  std::uint64_t checkpoint_ms;              // wall clock when it was complete
+  std::uint32_t checkpoint_failure;         // errno of the last one, if it failed; 0 = it did not
+  std::uint32_t older_epochs;               // arenas before this one that wrote logs which no checkpoint covers
+  std::uint64_t older_log_bytes;            // their bytes
+  std::uint64_t last_sync_ms;               // CLOCK_MONOTONIC
+  std::uint32_t failure;                    // errno for which the log is not trusted any more; 0 = none
+  std::uint32_t failure_call;               // persist::FileCall
+  std::uint64_t failure_ms;                 // wall clock
+  alignas(64) pthread_mutex_t files_mutex;  // robust: held by whoever writes a checkpoint or the manifest
+};
 
 struct ArenaHeader {
   std::uint64_t magic;
@@ -51,6 +71,7 @@ struct ArenaHeader {
   std::uint64_t inode;
   // Who took the slot last, as the PID namespace of that process counts. Each word is written by the slot's owner.
   std::uint32_t slot_pids[kMaxSlots];
+  DurableState durable;
 };
 inline constexpr std::size_t kHeaderBytes = 2 * kPageBytes;
 static_assert(sizeof(ArenaHeader) <= kHeaderBytes);
@@ -109,6 +130,19 @@ struct ExpiryState {
   std::uint64_t slot;         // where the search goes on
 };
 
+// The part's log. Positions count the bytes of records since the arena was built.
+struct LogState {
+  std::uint64_t tail;             // where the next record goes; this and the next three are journaled
+  std::uint64_t segment;          // number of the file it goes to; 0 = none was made yet
+  std::uint64_t segment_first;    // position of that file's first record
+  std::uint64_t segment_bytes;    // size of that file
+  std::uint64_t durable;          // on disk up to here
+  std::uint64_t synced;           // all segments before this one are on disk whole
+  std::uint64_t kept;             // segments before this one may be gone: a checkpoint covers them
+  std::uint64_t checkpoint_tail;  // position at which the checkpoint in force began
+  pthread_mutex_t sync_mutex;     // robust: held by the one who syncs; guards `durable` and `synced`
+};
+
 struct JournalEntry {
   std::uint64_t offset;  // of the word in the file
   std::uint64_t old_word;
@@ -133,6 +167,7 @@ struct PartControl {
   ExpiryState expiry;
   AllocatorState allocator;
   PinState pins;
+  LogState log;
   alignas(64) JournalEntry journal[kJournalEntries];
 };
 

@@ -34,14 +34,9 @@ int lock_until(pthread_mutex_t* mutex, const timespec& deadline) {
 }
 #endif
 
-bool lock_within_slice(void* context) {
-  constexpr long kSliceNanoseconds = 50'000'000;
+bool try_lock_slice(void* context) {
   auto* attempt = static_cast<LockAttempt*>(context);
-  timespec deadline{};
-  ::clock_gettime(kLockClock, &deadline);
-  deadline.tv_nsec += kSliceNanoseconds;
-  if (deadline.tv_nsec >= 1'000'000'000) deadline.tv_nsec -= 1'000'000'000, ++deadline.tv_sec;
-  attempt->result = lock_until(attempt->mutex, deadline);
+  attempt->result = lock_within_slice(attempt->mutex);
   return attempt->result != ETIMEDOUT;
 }
 
@@ -54,6 +49,15 @@ inline void pause_cpu() noexcept {
 }
 
 }  // namespace
+
+int lock_within_slice(pthread_mutex_t* mutex) noexcept {
+  constexpr long kSliceNanoseconds = 50'000'000;
+  timespec deadline{};
+  ::clock_gettime(kLockClock, &deadline);
+  deadline.tv_nsec += kSliceNanoseconds;
+  if (deadline.tv_nsec >= 1'000'000'000) deadline.tv_nsec -= 1'000'000'000, ++deadline.tv_sec;
+  return lock_until(mutex, deadline);
+}
 
 void wait_until(bool (*try_wait)(void*), void* context) {
   const WaitHook wait = Part::PatientScope::depth() > 0 ? wait_in_slices : wait_hook.load(std::memory_order_relaxed);
@@ -89,13 +93,14 @@ void Part::lock() const {
   int result = ::pthread_mutex_trylock(&control_->mutex);
   if (result == EBUSY) {
     LockAttempt attempt{&control_->mutex, 0};
-    wait_until(lock_within_slice, &attempt);
+    wait_until(try_lock_slice, &attempt);
     result = attempt.result;
   }
   if (result == 0) return;
   if (result != EOWNERDEAD) throw Error::from_errno(result, "cannot lock a part of the store");
   if (!kRecovers) control_->journal_count = 0;
   undo();
+  if (LogSink* const log = arena_.log()) log->retract(*this);
   ++control_->recoveries;
   ::pthread_mutex_consistent(&control_->mutex);
   arena_.reap_soon();  // who died may have left pins, too

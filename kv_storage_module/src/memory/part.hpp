@@ -127,4 +127,8 @@ class Part {
 // Waits through the hook of set_wait_hook until `try_wait` says that waiting is over.
 void wait_until(bool (*try_wait)(void*), void* context);
 
+// Takes a robust mutex of the arena, waiting for at most some 50 ms. 0, EOWNERDEAD, ETIMEDOUT, or what else
+// pthread_mutex_lock(3) answers.
+[[nodiscard]] int lock_within_slice(pthread_mutex_t* mutex) noexcept;
+
 }  // namespace kv

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kv_storage/error.hpp"
+#include "persist/recovery.hpp"
 
 namespace kv {
 namespace {
@@ -78,11 +79,18 @@ class Registry {
   }
 
   void remove(Attachment& attachment) noexcept {
+    const Part::PatientScope patient;
     const std::lock_guard lock(mutex_);
+    // The turn is taken before our share is given back, so that nobody opens the files while they are being finished.
+    // If somebody is opening them, or goes on with them, there is nothing to finish.
+    const std::unique_ptr<LockFile> last = take_turn(attachment);
     std::erase(attachments_, &attachment);
     // While the slot is still ours; and no fork comes between the two.
-    if (attachment.arena_) attachment.lock_.clear(attachment.arena_->slot(), ::getpid());
+    attachment.lock_.clear(attachment.arena_->slot(), ::getpid());
     attachment.lock_.close();
+    if (last == nullptr) return;
+    finish_alone(*last, attachment);
+    last->end_turn();
   }
 
  private:
@@ -108,6 +116,25 @@ class Registry {
       if (!reached.obstacle.empty()) look.obstacles.push_back(std::move(reached.obstacle));
     }
     return false;
+  }
+
+  [[nodiscard]] static std::unique_ptr<LockFile> take_turn(const Attachment& attachment) noexcept {
+    try {
+      auto file = std::make_unique<LockFile>(attachment.directory());
+      if (!file->try_turn()) return nullptr;
+      file->announce_turn(Member::self(-1, 0));
+      return file;
+    } catch (const std::exception&) {  // the logs are as good as finished
+      return nullptr;
+    }
+  }
+
+  static void finish_alone(LockFile& last, const Attachment& attachment) noexcept {
+    try {
+      persist::DurableLog* const log = persist::log_of(*attachment.arena_);
+      if (log != nullptr && last.try_alone()) log->finish();
+    } catch (const std::exception&) {  // likewise
+    }
   }
 
   static void register_fork_handlers() {
@@ -202,7 +229,9 @@ Attachment::Attachment(Directory directory, LockFile lock) noexcept
     : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
 Attachment::~Attachment() {
-  if (registered_) Registry::instance().remove(*this);
+  if (!registered_) return;
+  if (persist::DurableLog* const log = persist::log_of(*arena_)) log->close();
+  Registry::instance().remove(*this);
 }
 
 std::shared_ptr<Attachment> Attachment::open(const std::string& path, const ArenaOptions& options, const Hooks& hooks) {

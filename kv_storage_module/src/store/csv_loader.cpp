@@ -17,6 +17,9 @@
 #include "csv/workers.hpp"
 #include "index/insert_sorted.hpp"
 #include "index/lookaside.hpp"
+#include "persist/checkpoint.hpp"
+#include "persist/recovery.hpp"
+#include "store/csv_source.hpp"
 #include "store/key_sort.hpp"
 #include "store/store_impl.hpp"
 
@@ -39,9 +42,22 @@ class HiddenCollection {
     catalog_.drop(name_);
   }
 
-  void publish(const std::string& name) {
-    catalog_.rename(name_, name, true);
-    name_.clear();
+  // In a store with files, the contents are on disk before the name says that they are there.
+  void publish(const std::string& name, persist::DurableLog* log, const std::string& source) {
+    if (log == nullptr) {
+      catalog_.publish(name_, name, 0, source);
+      name_.clear();
+      return;
+    }
+    WriteBatch batch(log);
+    {
+      const persist::DurableLog::FilesLock files(*log);
+      const std::uint64_t number = files.next_number();
+      persist::write_load(*log, number, record_);
+      catalog_.publish(name_, name, number, source);
+      name_.clear();
+    }
+    batch.settle_all();
   }
 
   [[nodiscard]] Part& part() const noexcept { return *part_; }
@@ -75,6 +91,7 @@ class Loader {
   CsvReport run(const CsvProgress& progress) {
     const auto start = std::chrono::steady_clock::now();
     CsvReport report;
+    const std::string before = persist::log_of(arena_) != nullptr ? describe_csv(options_) : std::string();
     file_.infer(progress);
     HiddenCollection target(catalog_, arena_, file_.schema());
     add_categories(target);
@@ -84,7 +101,7 @@ class Loader {
     report.rows = build_index(target);
     report.duplicates = dropped_rows_.size();
     free_rest(target);
-    target.publish(options_.into);
+    target.publish(options_.into, persist::log_of(arena_), source_of_file(before));
     report.bytes = file_.bytes();
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     report.schema = file_.schema();
@@ -92,6 +109,11 @@ class Loader {
   }
 
  private:
+  // Kept only by a store that outlives the process, and only if the file did not change while it was read.
+  [[nodiscard]] std::string source_of_file(const std::string& before) const {
+    return !before.empty() && is_same_csv(options_, before) ? before : std::string();
+  }
+
   struct ThreadRows {
     std::vector<RowKey> keys;
     std::deque<std::string> key_bytes;  // what they point into

@@ -14,7 +14,9 @@
 #include "memory/allocator.hpp"
 #include "memory/arena.hpp"
 #include "memory/pins.hpp"
+#include "persist/recovery.hpp"
 #include "store/csv_loader.hpp"
+#include "store/csv_source.hpp"
 #include "store/memory_use.hpp"
 #include "store/store_impl.hpp"
 #include "store/verify.hpp"
@@ -48,6 +50,22 @@ struct Address {
   return address;
 }
 
+constexpr std::uint32_t kSyncIntervalMs = 1000;
+constexpr std::uint32_t kMaxSyncIntervalMs = 3'600'000;
+
+void check_sync(const StoreOptions& options) {
+  if (!options.sync_interval_ms) return;
+  if (*options.sync_interval_ms == 0 || *options.sync_interval_ms > kMaxSyncIntervalMs) {
+    throw Error(ErrorCode::kInvalidArgument, "sync_interval = " + std::to_string(*options.sync_interval_ms) +
+                                                 " ms is not between 1 ms and one hour");
+  }
+}
+
+void set_sync(DurableState& state, const StoreOptions& options) noexcept {
+  if (options.sync) store_relaxed<std::uint32_t>(&state.sync_mode, static_cast<std::uint32_t>(*options.sync));
+  if (options.sync_interval_ms) store_relaxed<std::uint32_t>(&state.sync_interval_ms, *options.sync_interval_ms);
+}
+
 // The root Hash: a root with serial 0 in slot 0 of every part, not in the catalog.
 void make_root_hash(Arena& arena) {
   for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
@@ -58,8 +76,20 @@ void make_root_hash(Arena& arena) {
 }
 
 // A new arena of a data directory gets its content here, before any other process can see it.
-void recover(Attachment& attachment) { make_root_hash(*attachment.arena()); }
-void join(Attachment& attachment) { Catalog(*attachment.arena()).drop_leftovers(); }
+void recover(Attachment& attachment) {
+  Arena& arena = *attachment.arena();
+  make_root_hash(arena);
+  const Directory& directory = attachment.directory();
+  persist::recover(arena, directory.fd(), directory.path());
+  arena.header().durable.sync_mode = static_cast<std::uint32_t>(SyncMode::kInterval);
+  arena.header().durable.sync_interval_ms = kSyncIntervalMs;
+  persist::start_logging(arena, directory.fd(), directory.path());
+}
+void join(Attachment& attachment) {
+  Arena& arena = *attachment.arena();
+  persist::start_logging(arena, attachment.directory().fd(), attachment.directory().path());
+  Catalog(arena).drop_leftovers();
+}
 constexpr Attachment::Hooks kOpeningHooks = {&recover, &join};
 
 // The bytes of the blocks that each slot's pins keep readable are added to `bytes`. Under the part lock.
@@ -123,7 +153,9 @@ std::shared_ptr<Store> Store::create(const StoreOptions& options) {
 }
 
 std::shared_ptr<Store> Store::open(const std::string& path, const StoreOptions& options) {
+  check_sync(options);
   auto attachment = Attachment::open(path, {.max_memory = options.max_memory, .parts = options.parts}, kOpeningHooks);
+  set_sync(attachment->arena()->header().durable, options);
   std::uint64_t& cache_capacity = attachment->arena()->header().cache_capacity;
   if (load64(&cache_capacity) == 0) store_relaxed<std::uint64_t>(&cache_capacity, options.cache_capacity);
   return std::shared_ptr<Store>(new Store(std::make_unique<Impl>(std::move(attachment))));
@@ -293,11 +325,26 @@ CsvReport Store::load_csv(const CsvOptions& options, const CsvProgress& progress
   return kv::load_csv(*this, options, progress);
 }
 
+bool Store::holds_csv(const CsvOptions& options) const {
+  const auto record = impl().catalog.find(options.into);
+  return record && record->kind == CollectionKind::kRecordHash && !record->source.empty() &&
+         is_same_csv(options, record->source);
+}
+
+void Store::flush() {
+  if (persist::DurableLog* const log = persist::log_of(*impl().arena)) log->flush();
+}
+
+void Store::checkpoint() {
+  if (persist::DurableLog* const log = persist::log_of(*impl().arena)) log->checkpoint();
+}
+
 StoreStats Store::stats() const {
   Arena& arena = *impl().arena;
   arena.reap_dead_slots();
   StoreStats stats{};
   stats.path = path();
+  if (const persist::DurableLog* const log = persist::log_of(arena)) stats.durability = log->stats();
   std::map<std::uint32_t, std::uint64_t> pinned;
   stats.max_memory = arena.header().max_memory;
   stats.collections = collections();
