@@ -1,6 +1,7 @@
 #include "cli.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -21,9 +22,9 @@ constexpr const char* kFooter =
     "Environment:\n"
     "  RUNNER_NATIVE_CONFIGURATION  stands for --native_configuration; the runner sets it for its children\n"
     "\n"
-    "Exit codes before the program starts: 2 usage, 65 bad CSV data, 66 file missing or unreadable, 69 workers keep\n"
-    "failing, 71 no memory for the store or no address to listen on, 78 bad configuration. Then the program's own, as\n"
-    "under python3.";
+    "Exit codes before the program starts: 1 damaged files, 2 usage, 65 bad CSV data, 66 file missing or unreadable,\n"
+    "69 workers keep failing, 71 no memory for the store or no address to listen on, 78 bad configuration. Then the\n"
+    "program's own, as under python3.";
 
 // CLI11 knows nothing of the arguments that follow ours.
 class Formatter : public CLI::Formatter {
@@ -50,6 +51,15 @@ class Options {
     listen_ = app_.add_option("--listen", listen_text_, "Listen on host:port or unix:PATH, and pass the socket to them")
                   ->type_name("ADDRESS");
     app_.add_flag("--reload", reload_, "Replace the workers (at least one) when Python files beside the script change");
+    inspect_ = app_.add_option("--inspect_files,--inspect-files", directory_,
+                               "Print what the files of a data directory hold and whether they are intact, exit")
+                   ->type_name("PATH");
+    repair_ =
+        app_.add_option("--repair", repaired_, "Save what is intact in a damaged data directory, with --into, exit")
+            ->type_name("PATH");
+    into_ = app_.add_option("--into", into_text_, "The new data directory that --repair writes")->type_name("NEW");
+    actions_.emplace(inspect_, Action::kInspectFiles);
+    actions_.emplace(repair_, Action::kRepair);
     app_.add_flag("--check_upgrade,--check-upgrade")->group("");
     actions_.emplace(app_.get_option("--check_upgrade"), Action::kCheckUpgrade);
     add_action("--print_default_configuration,--print-default-configuration", Action::kDefaultConfiguration,
@@ -66,7 +76,10 @@ class Options {
       const std::size_t equals = arguments[i].find('=');
       const std::string name = arguments[i].substr(0, equals);
       const CLI::Option* option = name.starts_with('-') ? app_.get_option_no_throw(name) : nullptr;
-      const bool takes_value = option == configuration_ || option == workers_ || option == listen_;
+      const auto is = [&](std::initializer_list<const CLI::Option*> options) {
+        return std::find(options.begin(), options.end(), option) != options.end();
+      };
+      const bool takes_value = is({configuration_, workers_, listen_, inspect_, repair_, into_});
       if (option == nullptr || (equals != std::string::npos && !takes_value)) break;
       i += takes_value && equals == std::string::npos ? 2 : 1;
     }
@@ -91,6 +104,11 @@ class Options {
     line.configuration_is_explicit = configuration_->count() > 0;
     line.configuration = path_;
     line.reload = reload_;
+    line.directory = inspect_->count() > 0 ? directory_ : repaired_;
+    line.into = into_text_;
+    if ((repair_->count() > 0) != (into_->count() > 0)) {
+      throw Failure(kUsage, "runner: --repair PATH goes with --into NEW, the directory to be written");
+    }
     if (workers_->count() > 0) line.workers = workers_of(workers_text_);
     if (listen_->count() > 0) line.listen = listen_text_;
     return line;
@@ -121,6 +139,12 @@ class Options {
   std::string listen_text_;
   CLI::Option* workers_ = nullptr;
   CLI::Option* listen_ = nullptr;
+  std::string directory_;
+  std::string repaired_;
+  std::string into_text_;
+  CLI::Option* inspect_ = nullptr;
+  CLI::Option* repair_ = nullptr;
+  CLI::Option* into_ = nullptr;
   bool reload_ = false;
   CLI::Option* configuration_ = nullptr;
   bool progress_ = false;

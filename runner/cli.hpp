@@ -16,6 +16,8 @@ enum class Action {
   kRunnerHelp,  // our options
   kVersion,     // Python's line, then ours
   kDefaultConfiguration,
+  kInspectFiles,  // of a data directory
+  kRepair,        // a data directory into a new one
   kCheckUpgrade,  // whether this executable could take over from a running supervisor
 };
 
@@ -27,6 +29,8 @@ struct CommandLine {
   std::optional<unsigned> workers;    // for [runner] workers
   std::optional<std::string> listen;  // for [runner] listen
   bool reload = false;
+  std::string directory;               // of kInspectFiles and kRepair
+  std::string into;                    // of kRepair
   std::vector<std::string> arguments;  // of main, all of them
   std::vector<char*> python;           // argv as python3 would get it, null-terminated
 

@@ -6,6 +6,7 @@ namespace runner {
 
 enum ExitCode : int {
   kSuccess = 0,
+  kDamaged = 1,       // --inspect-files and --repair: something in the data directory is damaged
   kUsage = 2,         // a bad command line, as python3 exits for an unknown option
   kBadData = 65,      // EX_DATAERR: a CSV file was read and refused
   kNoInput = 66,      // EX_NOINPUT: the configuration or a CSV file is missing or unreadable

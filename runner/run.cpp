@@ -10,6 +10,7 @@
 #include "cli.hpp"
 #include "concat.hpp"
 #include "config.hpp"
+#include "data_files.hpp"
 #include "exit_code.hpp"
 #include "init_process.hpp"
 #include "interpreter.hpp"
@@ -85,6 +86,10 @@ int run(int argc, char** argv) {
       return print(version_text());
     case Action::kDefaultConfiguration:
       return print(default_configuration());
+    case Action::kInspectFiles:
+      return inspect_files(line.directory);
+    case Action::kRepair:
+      return repair(line);
     case Action::kCheckUpgrade:
       check_upgrade(line.configuration);
       return kSuccess;

@@ -39,7 +39,7 @@ std::string path_argument(ModuleState& state, PyObject* given) {
   Ref path = Ref::steal(PyOS_FSPath(given));
   if (!path) {
     PyErr_Clear();
-    fail(state, ErrorClass::kKind, "the path of a data directory is str, bytes or os.PathLike, not %.200s",
+    fail(state, ErrorClass::kKind, "the path of a directory is str, bytes or os.PathLike, not %.200s",
          Py_TYPE(given)->tp_name);
   }
   Ref bytes = PyBytes_Check(path.get()) ? std::move(path) : checked(PyUnicode_EncodeFSDefault(path.get()));
@@ -337,6 +337,13 @@ PyObject* checkpoint(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+PyObject* backup(PyObject* self, PyObject* given) {
+  const std::string path = path_argument(state_of(self), given);
+  Store& store = open_store(self);
+  in_core_detached([&] { store.backup(path); });
+  Py_RETURN_NONE;
+}
+
 // ---- Closing ----
 
 // The process store outlives its handles; a private one has no other.
@@ -430,6 +437,15 @@ constexpr char kCheckpointDoc[] =
     "checkpoint($self, /)\n--\n\n"
     "Write what the store holds beside the log, which begins anew, so that the next opening is quick. Others read and\n"
     "write meanwhile. Happens by itself as the log grows. Does nothing for a store without a data directory.";
+constexpr char kBackupDoc[] =
+    "backup($self, path, /)\n--\n\n"
+    "Copy the store to a new data directory, while others read and write: what it held at an instant before the\n"
+    "return. The copy opens as any store; it is there whole or not at all. Caches are left out.\n\n"
+    "Args:\n"
+    "    path: where nothing is, or an empty directory. Its parent must exist.\n\n"
+    "Raises:\n"
+    "    ArgumentError: something is there, or this store is in memory.\n"
+    "    StorageIOError: a disk refused it.";
 constexpr char kCloseDoc[] =
     "close($self, /)\n--\n\n"
     "Close this Storage and the collections opened through it: using them raises ClosedError. Views stay readable. "
@@ -451,6 +467,7 @@ PyMethodDef methods[] = {
     {"verify", method<verify>(), METH_NOARGS, kVerifyDoc},
     {"flush", method<flush>(), METH_NOARGS, kFlushDoc},
     {"checkpoint", method<checkpoint>(), METH_NOARGS, kCheckpointDoc},
+    {"backup", method<backup>(), METH_O, kBackupDoc},
     {"close", method<close>(), METH_NOARGS, kCloseDoc},
     {"__enter__", method<enter>(), METH_NOARGS, "__enter__($self, /)\n--\n\nThe Storage itself."},
     {"__exit__", method<leave>(), METH_VARARGS, "__exit__($self, exc_type, exc, traceback, /)\n--\n\nCloses it."},

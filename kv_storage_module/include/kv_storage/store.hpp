@@ -156,6 +156,11 @@ class Store : public std::enable_shared_from_this<Store> {
   // Writes what the store holds to files beside the log, which begins anew; others read and write meanwhile.
   // Throws Error{kIo, kInterrupted}; then the checkpoint before stays in force. Nothing to do for a store in memory.
   void checkpoint();
+  // Writes a copy of the store to a new data directory at `path`, while others read and write: what the store held at
+  // an instant before the return (with several parts and writers that never pause, each part at its own). It is there
+  // whole or not at all. Caches are left out. Throws Error{kInvalidArgument} if something is at `path` other than an
+  // empty directory, or if this store is in memory; kIo, kInterrupted.
+  void backup(const std::string& path);
 
   [[nodiscard]] StoreStats stats() const;
   // The memory of the root and of each collection. Walks all of them, each part's under its lock: writers there wait,

@@ -163,65 +163,44 @@ struct PartStart {
   std::vector<Binding> collections;
 };
 
-class Checkpoint {
+// Writes the files of a checkpoint, one a part.
+class PartFiles {
  public:
-  Checkpoint(DurableLog& log, std::uint64_t number, const Stop& stop) : log_(log), number_(number), stop_(stop) {}
+  PartFiles(Arena& arena, const CheckpointPlace& place, const Stop& stop) : arena_(arena), place_(place), stop_(stop) {}
 
-  void run() {
-    Arena& arena = log_.arena();
-    Epoch epoch{log_.state().epoch, {}};
-    std::uint64_t bytes = 0;
-    for (std::uint32_t i = 0; i < arena.part_count(); ++i) bytes += write_part(i, epoch);
-    log_.flush();
-    Manifest manifest;
-    manifest.seed = arena.header().hash_seed;
-    manifest.next = load64(&log_.state().next_file);
-    manifest.serial = serial_;
-    manifest.checkpoint = number_;
-    manifest.checkpoint_parts = arena.part_count();
-    manifest.epochs.push_back(epoch);
-    must_sync_directory();
-    installing_ = true;
-    manifest.write(log_.directory(), log_.path());
-    tell(epoch, bytes);
-    remove_stale_files(log_.directory(), log_.path(), manifest, [](std::uint64_t) { return false; });
-  }
-
-  // After run() failed. Once a manifest with this checkpoint may be in force, its files stay.
-  void discard() const noexcept {
-    if (installing_) return;
-    for (std::uint32_t i = 0; i < log_.arena().part_count(); ++i) {
-      (void)files().remove(log_.directory(), CheckpointName{number_, i}.text().c_str());
-    }
+  CheckpointFiles write() {
+    written_.epoch.number = place_.epoch;
+    for (std::uint32_t i = 0; i < arena_.part_count(); ++i) write_part(i);
+    return std::move(written_);
   }
 
  private:
-  std::uint64_t write_part(std::uint32_t index, Epoch& epoch) {
+  void write_part(std::uint32_t index) {
     FileHeader header{};
     header.magic = kCheckpointMagic;
     header.part = index;
-    header.epoch = epoch.number;
-    header.number = number_;
-    RecordWriter out(log_.directory(), log_.path(), CheckpointName{number_, index}.text(), header);
-    Part& part = log_.arena().part(index);
-    if (index == 0) serial_ = load32(&log_.arena().header().next_serial);
+    header.epoch = place_.epoch;
+    header.number = place_.number;
+    RecordWriter out(place_.directory, place_.path, CheckpointName{place_.number, index}.text(), header);
+    Part& part = arena_.part(index);
     const PartStart start = index == 0 ? start_with_names(out) : start_of(part);
-    epoch.logs.push_back(start.log);
+    written_.epoch.logs.push_back(start.log);
     PartWalk walk(part, out, stop_);
     for (const Binding binding : start.collections) walk.write(binding);
-    return out.finish(walk.entries());
+    written_.bytes += out.finish(walk.entries());
+    written_.entries += walk.entries();
   }
 
   // The names as of the instant at which part 0 begins.
   [[nodiscard]] PartStart start_with_names(RecordWriter& out) {
-    Catalog catalog(log_.arena());
+    Catalog catalog(arena_);
     PartStart start;
     std::vector<std::pair<std::string, CatalogRecord>> names;
     {
-      const Part::Lock lock(log_.arena().part(0));
+      const Part::Lock lock(arena_.part(0));
       names = catalog.all_locked();
-      start = start_locked(log_.arena().part(0));
-      serial_ = log_.arena().header().next_serial;
+      start = start_locked(arena_.part(0));
+      written_.serial = arena_.header().next_serial;
     }
     for (const auto& [name, record] : names) {
       if (name.front() == '\0') continue;
@@ -255,6 +234,38 @@ class Checkpoint {
     return start;
   }
 
+  Arena& arena_;
+  const CheckpointPlace& place_;
+  const Stop& stop_;
+  CheckpointFiles written_;
+};
+
+class Checkpoint {
+ public:
+  Checkpoint(DurableLog& log, std::uint64_t number, const Stop& stop) : log_(log), number_(number), stop_(stop) {}
+
+  void run() {
+    Arena& arena = log_.arena();
+    const CheckpointFiles written =
+        write_parts(arena, {log_.directory(), log_.path(), log_.state().epoch, number_}, stop_);
+    log_.flush();
+    const Manifest manifest = manifest_of(arena, number_, load64(&log_.state().next_file), written, {written.epoch});
+    must_sync_directory();
+    installing_ = true;
+    manifest.write(log_.directory(), log_.path());
+    tell(written.epoch, written.bytes);
+    remove_stale_files(log_.directory(), log_.path(), manifest, [](std::uint64_t) { return false; });
+  }
+
+  // After run() failed. Once a manifest with this checkpoint may be in force, its files stay.
+  void discard() const noexcept {
+    if (installing_) return;
+    for (std::uint32_t i = 0; i < log_.arena().part_count(); ++i) {
+      (void)files().remove(log_.directory(), CheckpointName{number_, i}.text().c_str());
+    }
+  }
+
+ private:
   void must_sync_directory() const {
     if (files().sync(log_.directory()) != 0) throw Error::from_errno(errno, "cannot sync", log_.path());
   }
@@ -277,11 +288,26 @@ class Checkpoint {
   DurableLog& log_;
   std::uint64_t number_;
   const Stop& stop_;
-  std::uint32_t serial_ = 0;
   bool installing_ = false;
 };
 
 }  // namespace
+
+CheckpointFiles write_parts(Arena& arena, const CheckpointPlace& place, const Stop& stop) {
+  return PartFiles(arena, place, stop).write();
+}
+
+Manifest manifest_of(const Arena& arena, std::uint64_t number, std::uint64_t next, const CheckpointFiles& files,
+                     std::vector<Epoch> epochs) {
+  Manifest manifest;
+  manifest.seed = arena.header().hash_seed;
+  manifest.next = next;
+  manifest.serial = files.serial;
+  manifest.checkpoint = number;
+  manifest.checkpoint_parts = arena.part_count();
+  manifest.epochs = std::move(epochs);
+  return manifest;
+}
 
 void write_checkpoint(DurableLog& log, std::uint64_t number, const Stop& stop) {
   Checkpoint checkpoint(log, number, stop);

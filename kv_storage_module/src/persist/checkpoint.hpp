@@ -10,11 +10,32 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "collections/catalog.hpp"
 #include "persist/durable_log.hpp"
 
 namespace kv::persist {
+
+// Where a checkpoint goes: any directory, not only that of the store.
+struct CheckpointPlace {
+  int directory;
+  const std::string& path;
+  std::uint64_t epoch;  // of the logs that complete it
+  std::uint64_t number;
+};
+struct CheckpointFiles {
+  Epoch epoch;  // from where each part's log completes it
+  std::uint32_t serial = 1;
+  std::uint64_t bytes = 0;
+  std::uint64_t entries = 0;
+};
+// Its files, one a part, each complete and on disk but not the directory; nothing names them yet. Throws Error{kIo},
+// and kInterrupted when stop() says so; then some of them may be there.
+CheckpointFiles write_parts(Arena& arena, const CheckpointPlace& place, const std::function<bool()>& stop);
+// One that names them.
+[[nodiscard]] Manifest manifest_of(const Arena& arena, std::uint64_t number, std::uint64_t next,
+                                   const CheckpointFiles& files, std::vector<Epoch> epochs);
 
 // While files are locked. Gives up with Error{kInterrupted} when stop() says so. Throws Error{kIo}; then the one before
 // stays in force.

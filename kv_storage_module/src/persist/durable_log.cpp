@@ -99,9 +99,13 @@ void DurableLog::throw_failure() const {
                           path_);
 }
 
-void DurableLog::check_writable() const {
+void DurableLog::check_trusted() const {
   if (load32(&state().failure) != 0) [[unlikely]]
     throw_failure();
+}
+
+void DurableLog::check_writable() const {
+  check_trusted();
   if (closed_.load(std::memory_order_relaxed)) [[unlikely]]
     throw Error(ErrorCode::kClosed, "the store is closed");
 }

@@ -67,6 +67,7 @@ class DurableLog final : public LogSink {
   // in them; with sync = off, writes a checkpoint first.
   void finish() noexcept;
 
+  void check_trusted() const;  // throws Error{kIo} if a write or sync has failed
   [[nodiscard]] DurabilityStats stats() const;
   [[nodiscard]] int directory() const noexcept { return directory_.get(); }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

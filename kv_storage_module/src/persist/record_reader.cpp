@@ -16,25 +16,36 @@ constexpr std::uint64_t kBufferBytes = 1 << 20;
 
 }  // namespace
 
-InputFile::InputFile(int directory, const std::string& directory_path, const std::string& name, std::uint64_t magic)
+InputFile::InputFile(int directory, const std::string& directory_path, const std::string& name, std::uint64_t magic,
+                     Trust trust)
     : path_(directory_path + "/" + name), fd_(files().open(directory, name.c_str(), O_RDONLY)) {
   if (fd_.get() < 0) {
     if (errno == ENOENT) throw Error(ErrorCode::kCorrupt, "'" + path_ + "' is missing");
     throw Error::from_errno(errno, "cannot open", path_);
   }
+  const auto damaged = [&](std::uint64_t offset, const char* what) {
+    if (trust == Trust::kIntact) fail(offset, what);
+    header_damage_ = what;
+    header_.magic = magic;
+  };
   bytes_ = files().size(fd_.get());
   if (bytes_ < sizeof header_) {
     if (bytes_ == 0 && magic == kLogMagic) return;  // blank
-    fail(bytes_, "it ends in its header");
+    damaged(bytes_, "it ends in its header");
+    return;
   }
   read_whole(fd_.get(), path_, &header_, sizeof header_, 0);
   const FileHeader zeros{};
   if (magic == kLogMagic && std::memcmp(&header_, &zeros, sizeof zeros) == 0) return;  // blank
   FileHeader sealed = header_;
   sealed.seal();
-  if (header_.magic != magic) fail(0, "this is another kind of file");
-  if (header_.checksum != sealed.checksum) fail(0, "the header's checksum does not fit");
-  if (header_.version > kFormatVersion) throw_newer(header_.version, path_);
+  if (header_.magic != magic) {
+    damaged(0, "this is another kind of file");
+  } else if (header_.checksum != sealed.checksum) {
+    damaged(0, "the header's checksum does not fit");
+  } else if (header_.version > kFormatVersion) {
+    throw_newer(header_.version, path_);
+  }
 }
 
 void InputFile::fail(std::uint64_t offset, const std::string& what) const {

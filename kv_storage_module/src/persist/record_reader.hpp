@@ -16,7 +16,15 @@ namespace kv::persist {
 class InputFile {
  public:
   // Throws Error{kIo}; kCorrupt if the header is not that of such a file. Newer formats: see throw_newer.
-  InputFile(int directory, const std::string& directory_path, const std::string& name, std::uint64_t magic);
+  InputFile(int directory, const std::string& directory_path, const std::string& name, std::uint64_t magic)
+      : InputFile(directory, directory_path, name, magic, Trust::kIntact) {}
+
+  // With kDamaged, a damaged header is taken as it stands, for its records may still be read: kCorrupt = the file is
+  // missing.
+  enum class Trust : std::uint8_t { kIntact, kDamaged };
+  InputFile(int directory, const std::string& directory_path, const std::string& name, std::uint64_t magic,
+            Trust trust);
+  [[nodiscard]] const std::string& header_damage() const noexcept { return header_damage_; }  // "" = none
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] const FileHeader& header() const noexcept { return header_; }
@@ -31,6 +39,7 @@ class InputFile {
   OwnedFd fd_;
   std::uint64_t bytes_ = 0;
   FileHeader header_{};
+  std::string header_damage_;
 };
 
 struct Record {

@@ -57,6 +57,10 @@ bool LockFile::locked(int result) const {
 bool LockFile::try_turn() { return locked(system::lock_byte(fd_.get(), kTurnByte)); }
 bool LockFile::try_alone() { return locked(system::lock_byte(fd_.get(), kMemberByte)); }
 bool LockFile::try_join() { return locked(system::lock_byte_shared(fd_.get(), kMemberByte)); }
+bool LockFile::is_held(int directory) noexcept {
+  const OwnedFd fd(::openat(directory, kName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return fd.is_open() && (system::byte_is_locked(fd.get(), kTurnByte) || system::byte_is_locked(fd.get(), kMemberByte));
+}
 void LockFile::end_turn() noexcept {
   (void)write_line(fd_.get(), 0, kBlankLine);
   system::unlock_byte(fd_.get(), kTurnByte);

@@ -35,6 +35,8 @@ class LockFile {
   [[nodiscard]] bool try_alone();  // the member lock, exclusive
   [[nodiscard]] bool try_join();   // shared; after try_alone() succeeded it turns that lock into a shared one
   void end_turn() noexcept;        // and takes back the announcement
+  // Whether a process is attached to the store of the open directory, or is opening it. Makes no file.
+  [[nodiscard]] static bool is_held(int directory) noexcept;
   void close() noexcept { fd_.reset(); }
 
   void announce_turn(const Member& member);

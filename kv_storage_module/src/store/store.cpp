@@ -14,6 +14,7 @@
 #include "memory/allocator.hpp"
 #include "memory/arena.hpp"
 #include "memory/pins.hpp"
+#include "persist/backup.hpp"
 #include "persist/recovery.hpp"
 #include "store/csv_loader.hpp"
 #include "store/csv_source.hpp"
@@ -64,15 +65,6 @@ void check_sync(const StoreOptions& options) {
 void set_sync(DurableState& state, const StoreOptions& options) noexcept {
   if (options.sync) store_relaxed<std::uint32_t>(&state.sync_mode, static_cast<std::uint32_t>(*options.sync));
   if (options.sync_interval_ms) store_relaxed<std::uint32_t>(&state.sync_interval_ms, *options.sync_interval_ms);
-}
-
-// The root Hash: a root with serial 0 in slot 0 of every part, not in the catalog.
-void make_root_hash(Arena& arena) {
-  for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
-    Transaction txn(arena.part(i));
-    make_root(txn, kRootBinding, CollectionKind::kHash, 0);
-    txn.commit();
-  }
 }
 
 // A new arena of a data directory gets its content here, before any other process can see it.
@@ -141,6 +133,14 @@ ProcessStore& process() {
 }
 
 }  // namespace
+
+void make_root_hash(Arena& arena) {
+  for (std::uint32_t i = 0; i < arena.part_count(); ++i) {
+    Transaction txn(arena.part(i));
+    make_root(txn, kRootBinding, CollectionKind::kHash, 0);
+    txn.commit();
+  }
+}
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
@@ -337,6 +337,14 @@ void Store::flush() {
 
 void Store::checkpoint() {
   if (persist::DurableLog* const log = persist::log_of(*impl().arena)) log->checkpoint();
+}
+
+void Store::backup(const std::string& path) {
+  persist::DurableLog* const log = persist::log_of(*impl().arena);
+  if (log == nullptr) {
+    throw Error(ErrorCode::kInvalidArgument, "a store in memory cannot be copied to a directory: it has no log");
+  }
+  persist::write_backup(*log, path);
 }
 
 StoreStats Store::stats() const {

@@ -12,6 +12,9 @@
 
 namespace kv {
 
+// The root Hash: a root with serial 0 in slot 0 of every part, not in the catalog.
+void make_root_hash(Arena& arena);
+
 struct Store::Impl {
   explicit Impl(std::shared_ptr<Arena> shared) : arena(std::move(shared)), catalog(*arena) {}
 
