@@ -118,14 +118,20 @@ class Recovery {
     }
     for (const Epoch& epoch : manifest_.epochs) {
       EpochLogs logs{static_cast<std::uint32_t>(epoch.logs.size()), std::vector<LogExtent>(epoch.logs.size()), {}};
+      // A part's log may be ahead of part 0's when the power fails: the serial number of a collection whose name is lost
+      // must not become that of another.
+      std::vector<std::uint32_t> last_serials(epoch.logs.size());
       for_each_part(epoch.logs.size(), [&](std::size_t part) {
         const auto visit = [&](const Record& record) {
-          if (part == 0) visit_name(record, logs);
+          if (part == 0) return visit_name(record, logs);
+          PayloadReader reader(record.payload);
+          last_serials[part] = std::max(last_serials[part], reader.number<std::uint32_t>());
         };
         logs.extents[part] =
             read_log(directory_, path_, epoch.number, static_cast<std::uint32_t>(part), epoch.logs[part],
                      segments_of(epoch.number, static_cast<std::uint32_t>(part)), visit);
       });
+      for (const std::uint32_t serial : last_serials) names_.reserve_serials(serial + 1);
       for (const LogExtent& extent : logs.extents) {
         report_.log_records += extent.records;
         report_.log_bytes += extent.bytes;
