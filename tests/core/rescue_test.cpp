@@ -145,10 +145,9 @@ TEST_CASE("inspect: any damage that keeps a directory from opening is told, with
         opens = false;
       }
       CHECK(found.damage.empty() == opens);
-      for (const FileDamage& damage : found.damage) {
-        CHECK(damage.file == name);
-        CHECK(damage.offset <= at);
-      }
+      for (const FileDamage& damage : found.damage) CHECK(damage.file == name);
+      // With the seed in a header, everything behind it is lost.
+      if (!found.damage.empty()) CHECK(found.damage[0].offset <= at);
     }
     copy_directory(path, copy);
     fs::remove(copy + "/" + name);
