@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <random>
@@ -133,9 +134,8 @@ class ForgetfulFiles : public persist::Files {
     if (S_ISDIR(status.st_mode)) {
       sync_names();
     } else {
-      std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
-      if (Files::read_at(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return -1;
-      durable_[identity(status.st_ino)] = std::move(bytes);
+      std::ifstream in("/proc/self/fd/" + std::to_string(fd), std::ios::binary);  // it may be open for writing alone
+      durable_[identity(status.st_ino)] = {std::istreambuf_iterator<char>(in), {}};
     }
     return 0;
   }
