@@ -215,7 +215,7 @@ TEST_CASE("faults: without power, what was synced is there, and of the rest a be
     ForgetfulFiles forgetful(root.path());
     const InPlaceOfFiles in_place(forgetful);
     std::vector<Contents> states(1);
-    states[0][""] = {};  // the root
+    states[0][""] = {};    // the root
     std::size_t safe = 0;  // the state that must not be lost
     for (int life = 0; life < 6; ++life) {
       const SyncMode sync = random() % 3 == 0 ? SyncMode::kAlways : SyncMode::kInterval;

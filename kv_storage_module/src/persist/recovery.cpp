@@ -118,8 +118,8 @@ class Recovery {
     }
     for (const Epoch& epoch : manifest_.epochs) {
       EpochLogs logs{static_cast<std::uint32_t>(epoch.logs.size()), std::vector<LogExtent>(epoch.logs.size()), {}};
-      // A part's log may be ahead of part 0's when the power fails: the serial number of a collection whose name is lost
-      // must not become that of another.
+      // A part's log may be ahead of part 0's when the power fails: the serial number of a collection whose name is
+      // lost must not become that of another.
       std::vector<std::uint32_t> last_serials(epoch.logs.size());
       for_each_part(epoch.logs.size(), [&](std::size_t part) {
         const auto visit = [&](const Record& record) {
