@@ -84,7 +84,7 @@ def test_a_directory_in_use(tmp_path: Path, runner: Path, run: Run) -> None:
 
 def test_damage_is_told_and_the_rest_is_saved(run: Run, data: Path) -> None:
     (log,) = data.glob("log-1-*")
-    damage(data / "checkpoint-2-0", 100)
+    damage(data / "checkpoint-2-0", 150)  # in the page; what begins the collection is before it
     before = contents(data)
     done = run("--inspect-files", "data")
     assert (done.code, done.err) == (1, "")
