@@ -105,7 +105,7 @@ def test_check_prints_the_configuration_in_force(run: Run, configuration: Path, 
     done = run("--native_configuration=cfg.ini", "--check", "-c", "print('not run')")
     assert done == Outcome(
         0,
-        "[kv_storage]\npath =\nmax_memory = 0\nparts = 0\ncache = 256MB\ncsv =\n\n[python]\ngc = off\nallocator = pymalloc\n\n"
+        "[kv_storage]\npath =\nsync = interval\nsync_interval = 1s\nmax_memory = 0\nparts = 0\ncache = 256MB\ncsv =\n\n[python]\ngc = off\nallocator = pymalloc\n\n"
         "[runner]\nprogress = auto\nworkers = 0\nlisten =\nready_timeout = 10s\nstop_timeout = 30s\npid_file =\n",
         "",
     )
