@@ -55,7 +55,7 @@ def store_bytes(values: list[str]) -> int:
 
 
 def memory(name: str, values: list[str]) -> None:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     shared: dict[str, str] = {}
     rows = {

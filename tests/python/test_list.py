@@ -8,7 +8,7 @@ import os
 import pickle
 import threading
 from collections import Counter
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -308,12 +308,13 @@ def test_nan_is_found_by_its_bytes(kv: Storage) -> None:
 
 
 def test_iteration_sees_what_is_there_when_its_turn_comes(kv: Storage) -> None:
-    for change, wanted in [
+    cases: list[tuple[Callable[[Any], Any], list[int] | None]] = [
         (lambda a: a.append(len(a)) if len(a) < 700 else None, list(range(700))),
         (lambda a: a.insert(0, -1) if len(a) < 12 else None, None),
         (lambda a: a.pop() if len(a) > 3 else None, None),
         (lambda a: a.__setitem__(len(a) - 1, "last"), None),
-    ]:
+    ]
+    for change, wanted in cases:
         here, model = kv.list("here"), [0, 1, 2, 3, 4, 5, 6, 7]
         here[:] = model
         if wanted is not None:
@@ -410,7 +411,7 @@ def test_to_numpy(kv: Storage) -> None:
     assert here.to_numpy().tolist() == []
     assert here.codes().tolist() == []
     assert here.dictionary().tolist() == []
-    for items, dtype in [
+    arrays: list[tuple[list[Any], str]] = [
         ([3, 1, 3], "int64"),
         ([0.5, -1.5], "float64"),
         ([True, False], "bool"),
@@ -419,7 +420,8 @@ def test_to_numpy(kv: Storage) -> None:
         ([None, None], "object"),
         ([datetime.date(2020, 1, 1)] * 2, "object"),
         ([(1, 2), (3, 4)], "object"),
-    ]:
+    ]
+    for items, dtype in arrays:
         here[:] = items
         array = here.to_numpy()
         assert array.dtype == dtype
@@ -486,7 +488,7 @@ def test_what_comes_before_a_bad_item_stays_as_in_a_list(kv: Storage) -> None:
 def test_bad_input_changes_nothing(kv: Storage) -> None:
     here: Any = kv.list("here")
     here += ["a", "b"]
-    for call, error in [
+    wrong: list[tuple[Callable[[], Any], type[Exception]]] = [
         (lambda: here[2], IndexError),
         (lambda: here[-3], IndexError),
         (lambda: here[2**70], IndexError),
@@ -519,9 +521,10 @@ def test_bad_input_changes_nothing(kv: Storage) -> None:
         (lambda: kv.hash("here"), KindError),
         (lambda: kv.map("here"), KindError),
         (lambda: kv.set("here"), KindError),
-        (lambda: kv.list(5), TypeError),
+        (lambda: kv.list(5), TypeError),  # type: ignore[arg-type]
         (lambda: kv.list(""), ValueError),
-    ]:
+    ]
+    for call, error in wrong:
         with pytest.raises(error):
             call()
         assert here == ["a", "b"]
