@@ -34,6 +34,11 @@ struct Column {
   ColumnType type = ColumnType::kInt64;
   std::uint32_t bytes = 8;   // size of the field
   std::uint32_t offset = 0;  // within the record; set by Schema's constructor
+
+  // The code that stands for "missing", which is also how many texts the dictionary holds; 0 for other types.
+  [[nodiscard]] std::uint64_t missing_category() const noexcept {
+    return type == ColumnType::kCategory ? (std::uint64_t{1} << (8 * bytes)) - 1 : 0;
+  }
 };
 
 // Immutable. Fields lie in the order given, each aligned to its size (kBytes to 1); the record is padded to 8 bytes.

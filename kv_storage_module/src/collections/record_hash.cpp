@@ -206,7 +206,7 @@ std::vector<RecordHash::Slab> RecordHash::slabs() const {
 const Schema& RecordHash::schema() const noexcept { return impl_->schema(); }
 
 std::uint32_t RecordHash::category_code(std::size_t column, ByteView text) {
-  const std::uint64_t missing = (std::uint64_t{1} << (8 * schema().columns().at(column).bytes)) - 1;
+  const std::uint64_t missing = schema().columns().at(column).missing_category();
   return impl_->write_home([&](Transaction& txn, CollectionRoot& root) {
     if (const auto present = categories::find(txn.part(), root, column, text)) return *present;
     const std::uint32_t code = categories::code(txn, root, column, schema().columns().size(), text, missing);

@@ -87,10 +87,7 @@ RestoredCollections make_collections(Arena& arena, const NameHistory& names) {
     if (!named.schema.empty()) {
       const Schema schema = Schema::decode(named.schema);
       restored.record_bytes = schema.record_bytes();
-      for (const Column& column : schema.columns()) {
-        const bool category = column.type == ColumnType::kCategory;
-        restored.category_limits.push_back(category ? (std::uint64_t{1} << (8 * column.bytes)) - 1 : 0);
-      }
+      for (const Column& column : schema.columns()) restored.category_limits.push_back(column.missing_category());
     }
     restored.record = catalog.restore(named.name, restored.record);
   }

@@ -122,7 +122,7 @@ class Loader {
   void add_categories(const HiddenCollection& target) {
     const auto& columns = file_.schema().columns();
     for (std::size_t column = 0; column < columns.size(); ++column) {
-      const std::uint64_t missing = (std::uint64_t{1} << (8 * columns[column].bytes)) - 1;
+      const std::uint64_t missing = columns[column].missing_category();
       for (const std::string& text : file_.categories()[column]) {
         Transaction txn(target.part());
         static_cast<void>(categories::code(txn, target.root(txn), column, columns.size(), text, missing));
