@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-WORKLOADS = {"kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache", "ordered"}
-BASE = {"csv": "csv+dict", "start": "python3"}  # what dict is elsewhere
+WORKLOADS = {"kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache", "ordered", "durable"}
+BASE = {"csv": "csv+dict", "start": "python3", "durable": "append"}  # what dict is elsewhere
 
 pytest.importorskip("kv_storage")
 pytest.importorskip("numpy")

@@ -8,8 +8,51 @@ from typing import Any
 from kvbench.peers.base import Store, batches, scratch_folder
 from kvbench.third_party import third_party
 
-OPTIONS = ["--port", "0", "--save", "", "--appendonly", "no"]
 START_SECONDS = 30
+
+
+class RedisServer:
+    """A redis-server that listens on a unix socket in `folder`, where its files go as well."""
+
+    def __init__(self, folder: str, *options: str) -> None:
+        self._socket = f"{folder}/redis.sock"
+        self._process = subprocess.Popen(
+            [
+                "redis-server",
+                "--port",
+                "0",
+                "--unixsocket",
+                self._socket,
+                "--dir",
+                folder,
+                "--save",
+                "",
+                *options,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def connect(self) -> Any:
+        """A client, once the server answers: while it loads its files it does not."""
+        redis = third_party("redis")
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                client = redis.Redis(unix_socket_path=self._socket)
+                client.ping()
+                return client
+            except redis.ConnectionError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
 
 
 class Redis(Store):
@@ -19,34 +62,16 @@ class Redis(Store):
 
     def open(self, folder: str) -> None:
         self._folder = scratch_folder(folder)
-        self._socket = f"{self._folder.name}/redis.sock"
-        self._server = subprocess.Popen(
-            ["redis-server", *OPTIONS, "--unixsocket", self._socket, "--dir", self._folder.name],
-            stdout=subprocess.DEVNULL,
-        )
+        self._server = RedisServer(self._folder.name, "--appendonly", "no")
         self.server_process = self._server.pid
         try:
-            self._client: Any = self._connect()
+            self._client: Any = self._server.connect()
         except BaseException:
             self.close()
             raise
 
-    def _connect(self) -> Any:
-        redis = third_party("redis")
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                client = redis.Redis(unix_socket_path=self._socket)
-                client.ping()
-                return client
-            except redis.ConnectionError:
-                if self._server.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-
     def close(self) -> None:
-        self._server.terminate()
-        self._server.wait()
+        self._server.stop()
         self._folder.cleanup()
 
     def put(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
@@ -78,11 +103,11 @@ class Redis(Store):
         return list(zip(keys, self._client.mget(keys), strict=True))
 
     def reader(self) -> Callable[[Sequence[str]], None]:
-        self._client = self._connect()  # a connection of its own
+        self._client = self._server.connect()  # a connection of its own
         return self.get
 
     def writer(self) -> Callable[[Sequence[str], Sequence[bytes]], None] | None:
-        self._client = self._connect()
+        self._client = self._server.connect()
         return self.put
 
     def put_array(self, key: str, array: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 from kvbench.measure import Result
 from kvbench.settings import Settings
 
-NAMES = ("kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache", "ordered")
+NAMES = ("kv", "prefix", "memory", "gc", "csv", "cores", "start", "numpy", "cache", "ordered", "durable")
 
 
 class Workload(Protocol):
