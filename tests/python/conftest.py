@@ -1,4 +1,4 @@
-"""Fixtures: fresh private stores."""
+"""Fixtures: fresh private stores, and a cache of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from kv_storage import Storage
+from kv_storage import Cache, Storage
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -22,6 +22,11 @@ def kv() -> Iterator[Storage]:
     if not storage.closed:
         assert storage.verify() == []
         storage.close()
+
+
+@pytest.fixture
+def cache(kv: Storage) -> Cache:
+    return kv.cache("c", capacity="1MB")
 
 
 @pytest.fixture

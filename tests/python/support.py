@@ -34,6 +34,19 @@ NO_TTLS: list[Any] = [
 ]
 PATIENCE_SECONDS = 60
 
+EVERY_COLUMN_TYPE = {
+    "flag": "bool",
+    "small": "i1",
+    "count": "u4",
+    "number": "i8",
+    "ratio": "f4",
+    "exact": "f8",
+    "day": "date",
+    "moment": "datetime",
+    "tag": "bytes[5]",
+    "carrier": "category",
+}
+
 
 def until(condition: Callable[[], bool]) -> None:
     """Ask until it is true, for a minute at most."""

@@ -13,20 +13,11 @@ from typing import Any
 import pytest
 from kv_storage import ArgumentError, ClosedError, KindError, RecordHash, Storage
 
+from .support import EVERY_COLUMN_TYPE
+
 pa = pytest.importorskip("pyarrow")
 
-SCHEMA = {
-    "flag": "bool",
-    "small": "i1",
-    "count": "u4",
-    "number": "i8",
-    "ratio": "f4",
-    "exact": "f8",
-    "day": "date",
-    "moment": "datetime",
-    "tag": "bytes[5]",
-    "carrier": "category",
-}
+SCHEMA = EVERY_COLUMN_TYPE
 COLUMNS = ["key", *SCHEMA]
 
 

@@ -20,12 +20,6 @@ from kv_storage import (
     Storage,
 )
 
-
-@pytest.fixture
-def cache(kv: Storage) -> Cache:
-    return kv.cache("c", capacity="1MB")
-
-
 # ---- Keys and values ----
 
 

@@ -16,17 +16,11 @@ from kv_storage import (
     Cache,
     Error,
     ReentryError,
-    Storage,
 )
 
 from . import cache_jobs
 
 FORK = multiprocessing.get_context("fork")
-
-
-@pytest.fixture
-def cache(kv: Storage) -> Cache:
-    return kv.cache("c", capacity="1MB")
 
 
 def test_one_of_many_threads_computes(cache: Cache) -> None:

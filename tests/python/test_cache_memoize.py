@@ -10,17 +10,11 @@ from kv_storage import (
     Cache,
     KindError,
     ReentryError,
-    Storage,
 )
 
 from . import cache_jobs
 
 FORK = multiprocessing.get_context("fork")
-
-
-@pytest.fixture
-def cache(kv: Storage) -> Cache:
-    return kv.cache("c", capacity="1MB")
 
 
 def test_memoize_calls_once_for_the_same_arguments(cache: Cache) -> None:

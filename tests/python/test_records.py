@@ -22,18 +22,9 @@ from kv_storage import (
     Storage,
 )
 
-SCHEMA = {
-    "flag": "bool",
-    "small": "i1",
-    "count": "u4",
-    "number": "i8",
-    "ratio": "f4",
-    "exact": "f8",
-    "day": "date",
-    "moment": "datetime",
-    "tag": "bytes[5]",
-    "carrier": "category",
-}
+from .support import EVERY_COLUMN_TYPE
+
+SCHEMA = EVERY_COLUMN_TYPE
 ROW: dict[str, Any] = {
     "flag": True,
     "small": -5,
