@@ -3,13 +3,11 @@
 #include <cstring>
 #include <optional>
 
-#include "kv_storage/store.hpp"
-#include "workload.hpp"
+#include "store_workload.hpp"
 
 namespace kv::crash {
 namespace {
 
-constexpr std::uint32_t kParts = 2;
 constexpr std::uint64_t kSharedKeys = 400;
 constexpr std::uint64_t kLongest = 6'000;  // of the shared list, about
 constexpr std::uint64_t kLogLength = 2'000;
@@ -18,14 +16,10 @@ constexpr const char* kShared = "shared";
 
 std::string list_name(const char* kind, std::uint32_t writer) { return kind + std::to_string(writer); }
 
-class ListWorkload final : public Workload {
+class ListWorkload final : public StoreWorkload {
  public:
   ListWorkload(const WorkloadOptions& options, Scoreboard& scoreboard)
-      : scoreboard_(scoreboard),
-        writers_(options.writers),
-        store_(options.address.empty() ? Store::create({.max_memory = options.max_memory, .parts = kParts})
-                                       : Store::attach(options.address)),
-        shared_(store_->list(kShared)) {
+      : StoreWorkload(options, scoreboard), shared_(store_->list(kShared)) {
     if (options.address.empty()) make_room_for_pins();
     for (std::uint32_t writer = 0; writer < writers_; ++writer) {
       own_.push_back(store_->list(list_name("own", writer)));
@@ -33,24 +27,6 @@ class ListWorkload final : public Workload {
       if (!options.address.empty()) continue;
       own_.back().extend(std::vector<Value>(kKeysPerWriter));
       count_to(writer, 0);
-    }
-  }
-
-  void write(std::uint32_t writer, Random& random) override {
-    try {
-      switch (random.below(8)) {
-        case 0:
-        case 1:
-          return count(writer);
-        case 2:
-        case 3:
-          return change_shared(random);
-        default:
-          return change_own(writer, random);
-      }
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kOverCapacity) throw;
-      ++scoreboard_.refused;
     }
   }
 
@@ -77,38 +53,8 @@ class ListWorkload final : public Workload {
   }
 
   void settle(std::uint32_t writer) override {
-    for (std::uint32_t number = 0; number < kKeysPerWriter; ++number) {
-      const auto version = current_version(writer, number);
-      crash::settle(scoreboard_.oracle[writer][number], version.has_value(), version.value_or(0));
-    }
+    StoreWorkload::settle(writer);
     settle_count(scoreboard_.counters[writer], current_count(writer));
-  }
-
-  std::vector<std::string> verify() override { return store_->verify(); }
-
-  std::vector<std::string> verify_at_rest() override {
-    held_.clear();
-    const StoreStats stats = store_->stats();  // reaps
-    std::vector<std::string> violations = store_->verify();
-    for (const PartStats& part : stats.parts) {
-      if (part.pins != 0) violations.emplace_back("pins of dead processes are left");
-      if (part.pinned_bytes != 0) violations.emplace_back("bytes pinned by nobody");
-    }
-    while (shared_.size() != 0) shared_.erase(ListSlice{.start = 0, .stop = 500, .step = 1});
-    for (std::uint32_t writer = 0; writer < writers_; ++writer) {
-      own_[writer].clear();
-      store_->drop(list_name("log", writer));
-    }
-    for (const std::string& what : store_->verify()) violations.push_back("emptied: " + what);
-    return violations;
-  }
-
-  std::string address() const override { return store_->address(); }
-
-  std::uint64_t recoveries() const override {
-    std::uint64_t sum = 0;
-    for (const PartStats& part : store_->stats().parts) sum += part.recoveries;
-    return sum;
   }
 
  private:
@@ -117,6 +63,29 @@ class ListWorkload final : public Workload {
     std::uint64_t version;
     std::unique_ptr<ValueBuffer> value;
   };
+
+  void change(std::uint32_t writer, Random& random) override {
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        return count(writer);
+      case 2:
+      case 3:
+        return change_shared(random);
+      default:
+        return change_own(writer, random);
+    }
+  }
+
+  void let_go() override { held_.clear(); }
+
+  void clear() override {
+    while (shared_.size() != 0) shared_.erase(ListSlice{.start = 0, .stop = 500, .step = 1});
+    for (std::uint32_t writer = 0; writer < writers_; ++writer) {
+      own_[writer].clear();
+      store_->drop(list_name("log", writer));
+    }
+  }
 
   // So that reading a large value, which pins it, finds a place in the tables of pins though the store is full.
   void make_room_for_pins() {
@@ -144,15 +113,11 @@ class ListWorkload final : public Workload {
     return content;
   }
 
-  static std::uint64_t version_in(const ValueBuffer& value, std::uint64_t key) {
-    return Payload::version_in(value.bytes().data(), value.bytes().size(), key);
-  }
-
-  std::optional<std::uint64_t> current_version(std::uint32_t writer, std::uint32_t number) {
+  std::optional<std::uint64_t> current_version(std::uint32_t writer, std::uint32_t number) override {
     ValueBuffer value;
     if (!own_[writer].get(number, value)) throw Violation("a position is gone");
     if (value.type() == ValueType::kNone) return std::nullopt;
-    return version_in(value, payload_key(writer, number));
+    return version_in(value.bytes(), payload_key(writer, number));
   }
 
   // By one of the ways there are to put another value into a position.
@@ -310,7 +275,7 @@ class ListWorkload final : public Workload {
     Held held{payload_key(writer, number), 0, std::make_unique<ValueBuffer>()};
     if (!own_[writer].get(number, *held.value)) throw Violation("a position is gone");
     if (held.value->type() == ValueType::kNone) return;
-    held.version = version_in(*held.value, held.key);
+    held.version = version_in(held.value->bytes(), held.key);
     held_.push_back(std::move(held));
   }
 
@@ -319,12 +284,9 @@ class ListWorkload final : public Workload {
     std::swap(held_[random.below(held_.size())], held_.back());
     const Held held = std::move(held_.back());
     held_.pop_back();
-    if (version_in(*held.value, held.key) != held.version) throw Violation("a value changed under its reader");
+    if (version_in(held.value->bytes(), held.key) != held.version) throw Violation("a value changed under its reader");
   }
 
-  Scoreboard& scoreboard_;
-  std::uint32_t writers_;
-  std::shared_ptr<Store> store_;
   List shared_;
   std::vector<List> own_;   // by writer
   std::vector<List> logs_;  // by writer
