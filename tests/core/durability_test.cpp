@@ -140,6 +140,10 @@ void fill_with_everything(Store& store) {
   for (const char* member : {"a", "b", "c"}) set.put(ordered_key::of_bytes(KeyType::kText, member), {});
   set.erase(ordered_key::of_bytes(KeyType::kText, "b"));
   (void)store.ordered("empty set", CollectionKind::kSet, KeyType::kDate);
+  List list = store.list("list");
+  for (int i = 0; i < 100; ++i) list.append(text("item" + std::to_string(i % 13)));
+  list.erase(5);
+  (void)store.list("empty list");
 
   RecordHash rows = store.records("rows", flights());
   for (int i = 0; i < 300; ++i) put_row(rows, "row" + std::to_string(i), i, "carrier" + std::to_string(i % 7));

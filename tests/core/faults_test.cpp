@@ -146,6 +146,8 @@ TEST_CASE("faults: killed at any call of an opening, a checkpoint, a write or a 
     for (const char* key : {"first", "second", "third"}) {
       store->root().put(key, bytes_value("x"));
       states.push_back(contents_of(*store));
+      store->list("list").insert(7, bytes_value(key));
+      states.push_back(contents_of(*store));
     }
   }
   bool finished = false;
@@ -161,6 +163,8 @@ TEST_CASE("faults: killed at any call of an opening, a checkpoint, a write or a 
         const auto store = open_store(path, 2);
         const auto write = [&](const char* key) {
           store->root().put(key, bytes_value("x"));
+          if (!faulty.stopped()) ++acknowledged;
+          store->list("list").insert(7, bytes_value(key));
           if (!faulty.stopped()) ++acknowledged;
         };
         write("first");
@@ -232,9 +236,13 @@ TEST_CASE("faults: without power, what was synced is there, and of the rest a be
         for (int i = 0; i < writes; ++i) {
           const std::string key = "key" + std::to_string(random() % 20);
           Hash hash = random() % 4 == 0 ? store->hash("named" + std::to_string(random() % 3)) : store->root();
+          const auto what = random() % 16;
+          if (what > 11) {
+            states.push_back(contents_of(*store));
+            (void)store->list("list");
+          }
           states.push_back(contents_of(*store));
           if (sync == SyncMode::kAlways) safe = states.size() - 1;
-          const auto what = random() % 12;
           if (what == 0) {
             store->checkpoint();
           } else if (what == 1) {
@@ -243,6 +251,15 @@ TEST_CASE("faults: without power, what was synced is there, and of the rest a be
             hash.clear();
           } else if (what == 3) {
             store->drop("named" + std::to_string(random() % 3));
+          } else if (what > 11) {
+            List list = store->list("list");
+            if (list.size() == 0 || what < 14) {
+              list.insert(static_cast<int>(random() % 40), bytes_value(key));
+            } else if (what == 14) {
+              list.erase(static_cast<int>(random() % list.size()));
+            } else {
+              list.set(static_cast<int>(random() % list.size()), bytes_value(std::string(random() % 3000, 'l')));
+            }
           } else if (what < 6) {
             hash.erase(key);
           } else {

@@ -44,6 +44,8 @@ def contents(kv: Storage) -> dict[str, Any]:
             found[name] = list(kv.map(name).items())
         elif kind == "set":
             found[name] = list(kv.set(name))
+        elif kind == "list":
+            found[name] = list(kv.list(name))
     return found
 
 
@@ -73,6 +75,7 @@ def test_every_type_and_collection_is_there_again(path: Path, sync: Any) -> None
         table.set_fields("b", carrier="AA")
         kv.map("scores")[1.5] = "x"
         kv.set("days").add(date(2018, 6, 6))
+        kv.list("names").extend(["a", "b", "a", None])
         kv.hash("gone")["x"] = 1
         kv.rename("gone", "renamed")
         kv.hash("dropped")["x"] = 1

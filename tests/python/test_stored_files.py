@@ -26,6 +26,7 @@ def fill(kv: Storage) -> None:
     kv.hash("named")["x"] = "before"
     kv.map("map")[2] = "two"
     kv.set("set").add("a")
+    kv.list("list").extend(["a", "b", "a", None, 5])
     table = kv.hash("table", schema={"n": "i4", "carrier": "category"})
     table["a"] = {"n": 1, "carrier": "UA"}
     kv.checkpoint()
@@ -39,6 +40,11 @@ def fill(kv: Storage) -> None:
     kv.drop("dropped")
     kv.map("map")[-1] = "minus one"
     kv.set("set").add("b")
+    kv.list("list").insert(1, 1.5)
+    kv.list("list")[-1] = "b"
+    del kv.list("list")[2:4]
+    kv.list("cleared list").append("x")
+    kv.list("cleared list").clear()
     table["b"] = {"n": 2, "carrier": "AA"}
     table.set_fields("a", carrier="AA")
 
@@ -60,10 +66,13 @@ def test_a_stored_directory_is_read(directory: Path, tmp_path: Path) -> None:
             assert dict(kv.items()) == ROOT
             assert (kv.ttl("later") or 0) > NEVER_DUE / 2
             kinds: dict[str, Any] = {"renamed": "hash", "map": "map", "set": "set", "table": "records"}
+            kinds |= {"list": "list", "cleared list": "list"}
             assert kv.collections() == kinds
             assert dict(kv.hash("renamed").items()) == {"y": date(2018, 6, 6)}
             assert list(kv.map("map").items()) == [(-1, "minus one"), (2, "two")]
             assert list(kv.set("set")) == ["a", "b"]
+            assert kv.list("list") == ["a", 1.5, None, "b"]
+            assert kv.list("cleared list") == []
             rows = {key: row.asdict() for key, row in kv.hash("table").items()}
             assert rows == {"a": {"n": 1, "carrier": "AA"}, "b": {"n": 2, "carrier": "AA"}}
             assert kv.verify() == []

@@ -6,9 +6,9 @@
 //
 // Every method may be called from any thread. It is atomic over all threads and processes, but for changes of more
 // values than one step of a transaction can undo (about 1,000 distinct new ones, or some thousand of which most are
-// there already): those are done in steps that each leave a list, and others may write between them. Reads take no
-// lock. All methods may throw Error{kClosed}; those that put values in, Error{kOverCapacity}: what earlier steps have
-// done then stays.
+// there already; in a store with a data directory also a megabyte of values): those are done in steps that each leave a
+// list, and others may write between them. Reads take no lock. All methods may throw Error{kClosed}; those that put
+// values in, Error{kOverCapacity}: what earlier steps have done then stays.
 #pragma once
 
 #include <cstdint>

@@ -235,9 +235,6 @@ std::pair<std::string, CatalogRecord> Catalog::open_hidden(const std::string& sc
 // An empty `name` makes a hidden collection.
 CatalogRecord Catalog::create(const std::string& name, CollectionKind kind, const std::string& schema,
                               CollectionState state) {
-  if (arena_.log() != nullptr && !is_durable(kind) && kind != CollectionKind::kCache) {
-    throw Error(ErrorCode::kInvalidArgument, "a List cannot be kept in a data directory: use a store in memory for it");
-  }
   Transaction txn(arena_.part(0));
   if (!name.empty()) {
     if (auto present = find_record(txn.part(), name)) return *present;  // another was quicker
@@ -248,7 +245,7 @@ CatalogRecord Catalog::create(const std::string& name, CollectionKind kind, cons
   txn.store32(&header.next_serial, header.next_serial + 1);
   record.kind = kind;
   record.state = state;
-  record.home_part = static_cast<std::uint16_t>(record.binding.serial % arena_.part_count());
+  record.home_part = static_cast<std::uint16_t>(home_of(record.binding.serial, arena_.part_count()));
   record.schema = schema;
   const std::uint32_t record_bytes = schema.empty() ? 0 : Schema::decode(schema).record_bytes();
   std::optional<LoadLock> load;  // before anybody sees the record
@@ -375,7 +372,7 @@ CatalogRecord Catalog::restore(const std::string& name, const CatalogRecord& rec
     ArenaHeader& header = arena_.header();
     restored.binding.slot = first_free_slot(txn.part());
     restored.state = CollectionState::kReady;
-    restored.home_part = static_cast<std::uint16_t>(restored.binding.serial % arena_.part_count());
+    restored.home_part = static_cast<std::uint16_t>(home_of(restored.binding.serial, arena_.part_count()));
     if (header.next_serial <= restored.binding.serial) txn.store32(&header.next_serial, restored.binding.serial + 1);
     const std::uint32_t record_bytes = restored.schema.empty() ? 0 : Schema::decode(restored.schema).record_bytes();
     make_root(txn, restored.binding, restored.kind, record_bytes);

@@ -32,6 +32,11 @@ struct CatalogRecord {
   std::string source;           // what it was loaded from, in the words of who loaded it; empty = nothing
 };
 
+// The part that a collection lies in which is not divided.
+[[nodiscard]] constexpr std::uint32_t home_of(std::uint32_t serial, std::uint32_t parts) noexcept {
+  return serial % parts;
+}
+
 class Catalog {
  public:
   explicit Catalog(Arena& arena) noexcept : arena_(arena) {}

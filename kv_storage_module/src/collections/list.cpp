@@ -391,8 +391,15 @@ void List::reverse() {
 
 void List::clear() {
   Part* home = nullptr;
-  static_cast<void>(impl_->write_home([&](Transaction& txn, CollectionRoot&, Binding binding) {
+  static_cast<void>(impl_->write_home([&](Transaction& txn, CollectionRoot& root, Binding binding) {
+    LogSink* const log = impl_->arena()->log();
+    if (log != nullptr) txn.store64(&root.list_version, root.list_version + 1);
     discard_root(txn, binding, true);
+    if (log != nullptr) {
+      ListEdits edits;
+      edits.clear();
+      edits.append(*log, txn, root);
+    }
     txn.commit();
     home = &txn.part();
     return true;

@@ -226,7 +226,7 @@ void make(Transaction& txn, ListState& state) {
   state.bucket_count = kFirstBuckets;
 }
 
-std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value) {
+std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value, std::uint32_t born) {
   if (const Ref present = find(txn.part(), state, value); present != kNullRef) {
     ValueRecord& record = record_at(txn, present);
     txn.store64(&record.count, record.count + 1);
@@ -235,7 +235,7 @@ std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& val
   if (state.distinct >= state.bucket_count) split_bucket(txn, state);
   const std::uint32_t code = take_code(txn, state);
   Ref* const head = slot(txn, state.buckets, bucket_of(value.hash, state.bucket_count));
-  const ValueRecord record{.count = 1, .hash = value.hash, .code = code, .next = *head};
+  const ValueRecord record{.count = 1, .hash = value.hash, .code = code, .next = *head, .born = born};
   const Ref entry = make_entry(txn, {reinterpret_cast<const char*>(&record), kValueRecordBytes}, value.value);
   txn.store32(head, entry);
   txn.store32(slot(txn, state.codes, code), entry);

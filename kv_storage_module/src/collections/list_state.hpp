@@ -5,7 +5,7 @@
 //
 //   ListState --directory--> node [count, child]... --> node --> chunk: 8 bytes of header, codes of 8, 16 or 32 bits
 //             --tail-------> chunk with room for codes to be appended
-//             --codes------> page of 1,024 references --> entry: {count, hash, code, next} as its key, and the value
+//             --codes------> page of 1,024 references --> entry: a ValueRecord as its key, and the value
 //             --buckets----> page of 1,024 references --> first entry of the bucket
 //
 // A chunk is replaced whole when it changes, but for three cases, if nobody has it pinned: a code that fits its width
@@ -84,9 +84,11 @@ struct ValueRecord {
   std::uint64_t count;  // positions that hold it
   std::uint32_t hash;
   std::uint32_t code;
-  Ref next;  // in its bucket
+  Ref next;            // in its bucket
+  std::uint32_t born;  // low half of the version of the list that it came with (collections/list_records.hpp)
 };
-inline constexpr std::size_t kValueRecordBytes = 20;  // without the padding at its end
+inline constexpr std::size_t kValueRecordBytes = sizeof(ValueRecord);
+static_assert(kValueRecordBytes == 24);
 
 namespace list_state {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "collections/log_records.hpp"
+#include "memory/arena.hpp"
 #include "memory/pins.hpp"
 #include "memory/size_classes.hpp"
 
@@ -49,9 +51,18 @@ void store_codes(std::byte* to, std::uint32_t width, const std::uint32_t* codes,
 }  // namespace
 
 ListWriter::ListWriter(Transaction& txn, CollectionRoot& root, Binding binding)
-    : txn_(txn), root_(root), binding_(binding), state_(present_state(txn, root)), directory_(txn, state_) {}
+    : txn_(txn),
+      root_(root),
+      binding_(binding),
+      state_(present_state(txn, root)),
+      directory_(txn, state_),
+      log_(txn.part().arena().log()),
+      walk_(root.list_walk) {}
 
 bool ListWriter::commit() {
+  const bool logs = !edits_.empty();
+  if (logs) txn_.store64(&root_.list_version, root_.list_version + 1);
+  if (walk_ != root_.list_walk) txn_.store64(&root_.list_walk, walk_);
   bool emptied = root_.entries == 0;
   try {
     if (emptied) discard_root(txn_, binding_, true);
@@ -59,6 +70,7 @@ bool ListWriter::commit() {
     if (error.code() != ErrorCode::kOverCapacity) throw;
     emptied = false;  // no memory for another root: this one is as good
   }
+  if (logs) edits_.append(*log_, txn_, root_);
   txn_.commit();
   return emptied;
 }
@@ -68,10 +80,12 @@ bool ListWriter::commit() {
 std::size_t ListWriter::insert(std::uint64_t position, std::span<const HashedValue> values) {
   std::uint32_t codes[kTwoChunks];
   std::size_t done = 0;
+  if (log_ != nullptr && !values.empty()) edits_.begin(ListEditKind::kInsert, position);
   while (done < values.size() && (done == 0 || room())) {
     std::size_t count = 0;
     while (count < kChunkCodes && done + count < values.size() && (count == 0 || room())) {
-      codes[count] = list_dictionary::acquire(txn_, state_, values[done + count]);
+      codes[count] = acquire(values[done + count]);
+      if (log_ != nullptr) edits_.add(part(), state_, codes[count]);
       ++count;
     }
     const std::uint64_t at = position + done;
@@ -85,7 +99,32 @@ std::size_t ListWriter::insert(std::uint64_t position, std::span<const HashedVal
     add_to_length(static_cast<std::int64_t>(count));
     done += count;
   }
+  if (position < walk_) walk_ += done;
   return done;
+}
+
+std::uint32_t ListWriter::acquire(const HashedValue& value) {
+  return list_dictionary::acquire(txn_, state_, value, static_cast<std::uint32_t>(root_.list_version + 1));
+}
+
+void ListWriter::release(std::uint32_t code) {
+  if (log_ != nullptr) {
+    const Ref entry = list_dictionary::entry_of(part(), state_, code);
+    if (list_state::record_of(part(), entry).count == 1) edits_.forget(code);
+  }
+  list_dictionary::release(txn_, state_, code);
+}
+
+void ListWriter::note_values(ListEditKind kind, std::uint64_t position, std::uint32_t code) {
+  if (log_ == nullptr) return;
+  edits_.begin(kind, position);
+  edits_.add(part(), state_, code);
+}
+
+void ListWriter::note_erased(std::uint64_t position, std::uint64_t count) {
+  if (log_ == nullptr || count == 0) return;
+  edits_.erase(position, count);
+  if (position < walk_) walk_ -= std::min(count, walk_ - position);
 }
 
 Ref ListWriter::make_chunk(const std::uint32_t* codes, std::size_t count, std::size_t capacity) {
@@ -190,10 +229,11 @@ std::uint64_t ListWriter::erase(std::uint64_t position, std::uint64_t count) {
     const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - done, place.length - place.offset));
     list_state::copy_codes(part(), place.chunk, place.offset, most, codes);
     std::uint32_t erased = 0;
-    while (erased < most && (erased == 0 || room())) list_dictionary::release(txn_, state_, codes[erased++]);
+    while (erased < most && (erased == 0 || room())) release(codes[erased++]);
     remove_codes(position, erased);
     done += erased;
   }
+  note_erased(position, done);
   return done;
 }
 
@@ -202,7 +242,8 @@ void ListWriter::take(std::uint64_t position, const std::function<void(Transacti
   const std::uint32_t code = list_state::code_at(part(), place.chunk, place.offset);
   remove_codes(position, 1);  // first: from here on nothing but `taken` can fail
   taken(txn_, list_dictionary::entry_of(part(), state_, code));
-  list_dictionary::release(txn_, state_, code);
+  release(code);
+  note_erased(position, 1);
 }
 
 void ListWriter::remove_codes(std::uint64_t position, std::uint32_t count) {
@@ -312,9 +353,10 @@ void ListWriter::rebuild_chunk(const ListDirectory::Path& path, std::uint32_t co
 void ListWriter::set(std::uint64_t position, const HashedValue& value) {
   const auto place = list_state::locate(part(), root_, state_, position);
   const std::uint32_t old = list_state::code_at(part(), place.chunk, place.offset);
-  const std::uint32_t code = list_dictionary::acquire(txn_, state_, value);  // first: the old value may be the new one
+  const std::uint32_t code = acquire(value);  // first: the old value may be the new one
   if (code != old) put_code(position, code);
-  list_dictionary::release(txn_, state_, old);
+  note_values(ListEditKind::kSet, position, code);
+  release(old);
 }
 
 void ListWriter::swap(std::uint64_t a, std::uint64_t b) {
@@ -325,6 +367,9 @@ void ListWriter::swap(std::uint64_t a, std::uint64_t b) {
   if (code_a == code_b) return;
   put_code(a, code_b);
   put_code(b, code_a);
+  // By their values: a checkpoint may have gone past one of the two.
+  note_values(ListEditKind::kSet, a, code_b);
+  note_values(ListEditKind::kSet, b, code_a);
 }
 
 void ListWriter::put_code(std::uint64_t position, std::uint32_t code) {

@@ -8,13 +8,14 @@
 
 #include "collections/list_dictionary.hpp"
 #include "collections/list_directory.hpp"
+#include "collections/list_edits.hpp"
 #include "collections/list_state.hpp"
 
 namespace kv {
 
-// Lives for one step. Changes of many positions end early when the journal runs short: the caller commits what was
-// done, which is a list, and goes on in the next step. All may throw Error{kOverCapacity}; erasing does so only where
-// somebody has a chunk pinned.
+// Lives for one step. Changes of many positions end early when the journal runs short or the log record grows long: the
+// caller commits what was done, which is a list, and goes on in the next step. All may throw Error{kOverCapacity};
+// erasing does so only where somebody has a chunk pinned.
 class ListWriter {
  public:
   // Makes the state of an empty list.
@@ -26,8 +27,10 @@ class ListWriter {
   [[nodiscard]] const Part& part() const noexcept { return txn_.part(); }
   [[nodiscard]] const CollectionRoot& root() const noexcept { return root_; }
   [[nodiscard]] const ListState& state() const noexcept { return state_; }
-  // Whether the journal has room for one further change of one position.
-  [[nodiscard]] bool room() const noexcept { return txn_.journal_room() >= kReserve; }
+  // Whether the step has room for one further change of one position.
+  [[nodiscard]] bool room() const noexcept {
+    return txn_.journal_room() >= kReserve && edits_.bytes() < kMostLoggedBytes;
+  }
 
   // ---- The changes. Positions exist; the others shift. The first position is always done. ----
 
@@ -40,12 +43,13 @@ class ListWriter {
   void set(std::uint64_t position, const HashedValue& value);
   void swap(std::uint64_t a, std::uint64_t b);
 
-  // Commits; a list that is empty now gives all its memory to the trash. True = there is something in it to be freed.
-  // The writer is not used after that.
+  // Logs and commits; a list that is empty now gives all its memory to the trash. True = there is something in it to
+  // be freed. The writer is not used after that.
   bool commit();
 
  private:
   static constexpr std::size_t kReserve = 1024;
+  static constexpr std::uint64_t kMostLoggedBytes = 1 << 20;  // recovery takes memory for the longest record
 
   [[nodiscard]] std::uint64_t tail_start() const noexcept { return root_.entries - state_.tail_length; }
   [[nodiscard]] Ref make_chunk(const std::uint32_t* codes, std::size_t count, std::size_t capacity);
@@ -68,6 +72,11 @@ class ListWriter {
                  InPlace&& in_place);
   void rebuild_chunk(const ListDirectory::Path& path, std::uint32_t count);
   void put_code(std::uint64_t position, std::uint32_t code);
+  [[nodiscard]] std::uint32_t acquire(const HashedValue& value);
+  void release(std::uint32_t code);
+  // What has been done, for the log.
+  void note_values(ListEditKind kind, std::uint64_t position, std::uint32_t code);
+  void note_erased(std::uint64_t position, std::uint64_t count);
 
   Transaction& txn_;
   CollectionRoot& root_;
@@ -75,6 +84,9 @@ class ListWriter {
   ListState& state_;
   ListDirectory directory_;
   std::uint32_t safe_length_ = 0;  // of the tail: what an undo may bring back lies before it
+  LogSink* log_;                   // nullptr = the store is in memory
+  ListEdits edits_;
+  std::uint64_t walk_;  // root.list_walk from the commit on
 };
 
 }  // namespace kv

@@ -2,7 +2,8 @@
 //
 // Records are absolute: they name a collection by its serial number and a key, and say what is there afterwards. So
 // replaying a record again, or one that is older than what a checkpoint has seen, does no harm as long as those behind
-// it follow. Numbers are little endian. Written to disk: kinds and layouts are frozen (docs/persistence_format.md).
+// it follow. Those of Lists are not, and are numbered instead (collections/list_records.hpp). Numbers are little
+// endian. Written to disk: kinds and layouts are frozen (docs/persistence_format.md).
 //
 // Each write function is one load and a branch for a store in memory. Call it last before the commit.
 #pragma once
@@ -23,17 +24,20 @@
 namespace kv {
 
 enum class LogKind : std::uint8_t {
-  kPut = 1,       // KeyFront, [due time], key, value (of a schema collection: the record)
-  kErase = 2,     // KeyFront, key
-  kDue = 3,       // KeyFront, due time (kNeverDue: none), key
-  kClear = 4,     // serial: the collection's share of the part is empty
-  kKeyType = 5,   // serial, KeyType: of a Map or Set
-  kCategory = 6,  // serial, column, code, text
-  kCreate = 7,    // NameFront, name, schema, source
-  kDrop = 8,      // serial
-  kRename = 9,    // serial, serial of the collection replaced (0 = none), name
-  kLoad = 10,     // number of the file that has the contents, serial of the collection replaced, 0, then as kCreate
-  // 16 to 31 are for Lists.
+  kPut = 1,        // KeyFront, [due time], key, value (of a schema collection: the record)
+  kErase = 2,      // KeyFront, key
+  kDue = 3,        // KeyFront, due time (kNeverDue: none), key
+  kClear = 4,      // serial: the collection's share of the part is empty
+  kKeyType = 5,    // serial, KeyType: of a Map or Set
+  kCategory = 6,   // serial, column, code, text
+  kCreate = 7,     // NameFront, name, schema, source
+  kDrop = 8,       // serial
+  kRename = 9,     // serial, serial of the collection replaced (0 = none), name
+  kLoad = 10,      // number of the file that has the contents, serial of the collection replaced, 0, then as kCreate
+  kListEdit = 16,  // ListEditFront, values, changes: one step
+  // Only in checkpoints:
+  kListPage = 17,  // ListPageFront, values, numbers: positions of a list in their order
+  kListEnd = 18,   // ListEnd: the list is complete
   // Only in checkpoints and load files:
   kBegin = 32,  // serial, 0, about how many entries follow: a collection's pages, in ascending order of their keys
   kPage = 33,   // serial, number of entries; for each: PageEntry, [due time], key, value
@@ -73,11 +77,10 @@ template <class T>
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
-// Whether collections of this kind are written. Caches never are; a kind that is neither is refused by a store with a
-// data directory (Catalog).
+// Whether collections of this kind are written. Caches never are.
 [[nodiscard]] inline bool is_durable(CollectionKind kind) noexcept {
   return kind == CollectionKind::kHash || kind == CollectionKind::kRecordHash || kind == CollectionKind::kMap ||
-         kind == CollectionKind::kSet;
+         kind == CollectionKind::kSet || kind == CollectionKind::kList;
 }
 
 namespace logged {

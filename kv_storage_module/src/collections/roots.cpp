@@ -127,7 +127,10 @@ void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
   if (root == nullptr) return;
   const Ref block = root_in_slot(txn.part(), binding.slot);
   const Ref fresh = keep_empty ? new_root(txn, root->serial, root->kind, root->record_bytes) : kNullRef;
-  if (keep_empty) txn.store32(fresh, offsetof(CollectionRoot, key_type), root->key_type);
+  if (keep_empty) {
+    txn.store32(fresh, offsetof(CollectionRoot, key_type), root->key_type);
+    txn.store64(fresh, offsetof(CollectionRoot, list_version), root->list_version);
+  }
   set_slot(txn, binding.slot, fresh);
   detach(txn, block);
 }

@@ -29,6 +29,9 @@ struct CollectionRoot {
   std::uint32_t key_type;     // of a Map or Set: KeyType, 0 until the first key
   Ref cache;                  // what makes it a cache (collections/cache_state.hpp); null for other kinds
   Ref list;                   // what makes it a list that is not empty (collections/list_state.hpp)
+  // Of a list of a durable store (collections/list_records.hpp):
+  std::uint64_t list_version;  // steps that have changed it
+  std::uint64_t list_walk;     // positions that the checkpoint in progress has gone past; else anything up to entries
 
   // Maps and Sets know their ranks.
   [[nodiscard]] bool counted() const noexcept {

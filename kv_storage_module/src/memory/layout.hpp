@@ -30,7 +30,7 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 5;
+inline constexpr std::uint32_t kLayoutVersion = 6;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time

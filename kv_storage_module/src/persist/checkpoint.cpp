@@ -13,6 +13,7 @@
 #include "index/key_index.hpp"
 #include "kv_storage/error.hpp"
 #include "memory/clock.hpp"
+#include "persist/list_walk.hpp"
 #include "persist/record_writer.hpp"
 
 namespace kv::persist {
@@ -27,6 +28,14 @@ using Stop = std::function<bool()>;
 class PartWalk {
  public:
   PartWalk(Part& part, RecordWriter& out, const Stop& stop) : part_(part), out_(out), stop_(stop) {}
+
+  void write_list(Binding binding) {
+    ListWalk walk(part_, out_, binding);
+    while (walk.write_some()) {
+      if (stop_()) throw Error(ErrorCode::kInterrupted, "the checkpoint was given up");
+    }
+    entries_ += walk.positions();
+  }
 
   void write(Binding binding) {
     if (!begin(binding)) return;
@@ -161,6 +170,7 @@ class PartWalk {
 struct PartStart {
   LogStart log;
   std::vector<Binding> collections;
+  std::vector<Binding> lists;  // whose home the part is
 };
 
 // Writes the files of a checkpoint, one a part.
@@ -187,6 +197,7 @@ class PartFiles {
     written_.epoch.logs.push_back(start.log);
     PartWalk walk(part, out, stop_);
     for (const Binding binding : start.collections) walk.write(binding);
+    for (const Binding binding : start.lists) walk.write_list(binding);
     written_.bytes += out.finish(walk.entries());
     written_.entries += walk.entries();
   }
@@ -222,13 +233,17 @@ class PartFiles {
   }
   [[nodiscard]] static PartStart start_locked(const Part& part) {
     const LogState& log = part.control().log;
-    PartStart start{{std::max(log.segment, std::uint64_t{1}), log.tail}, {}};
+    PartStart start{{std::max(log.segment, std::uint64_t{1}), log.tail}, {}, {}};
     for (std::uint64_t slot = 0; slot < slot_count(part); ++slot) {
       const Ref ref = root_in_slot(part, slot);
       if (ref == kNullRef) continue;
       const auto& root = *reinterpret_cast<const CollectionRoot*>(part.at(ref, sizeof(CollectionRoot)));
-      if (is_durable(static_cast<CollectionKind>(root.kind))) {
-        start.collections.push_back({static_cast<std::uint32_t>(slot), root.serial});
+      const auto kind = static_cast<CollectionKind>(root.kind);
+      const Binding binding{static_cast<std::uint32_t>(slot), root.serial};
+      if (kind == CollectionKind::kList) {
+        if (home_of(root.serial, part.arena().part_count()) == part.index()) start.lists.push_back(binding);
+      } else if (is_durable(kind)) {
+        start.collections.push_back(binding);
       }
     }
     return start;

@@ -207,6 +207,12 @@ std::string name_of(LogKind kind) {
       return "rename";
     case LogKind::kLoad:
       return "load";
+    case LogKind::kListEdit:
+      return "list edit";
+    case LogKind::kListPage:
+      return "list page";
+    case LogKind::kListEnd:
+      return "list end";
     case LogKind::kBegin:
       return "begin";
     case LogKind::kPage:

@@ -73,6 +73,7 @@ class Recovery {
     collections_ = make_collections(arena_, names_);
     load_checkpoint();
     for (std::size_t i = 0; i < logs_.size(); ++i) replay_epoch(i);
+    check_lists();
     begin_epoch();
     return report_;
   }
@@ -199,6 +200,18 @@ class Recovery {
       }
       count(restorer);
     });
+  }
+
+  // What the checkpoint has of a list is as of several steps, until the log has put that right.
+  void check_lists() {
+    for (const auto& [serial, to] : collections_) {
+      if (!to.list) continue;
+      ListRestorer(arena_, to.record, *to.list, false).finish();
+      if (to.list->complete()) continue;
+      throw Error(ErrorCode::kCorrupt, "the log of '" + path_ +
+                                           "' ends before all is in it that the checkpoint has of '" +
+                                           names_.collections().at(serial).name + "'");
+    }
   }
 
   void load(const LoadRecord& record) {

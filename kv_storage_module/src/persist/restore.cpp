@@ -84,6 +84,7 @@ RestoredCollections make_collections(Arena& arena, const NameHistory& names) {
     restored.record.kind = named.kind;
     restored.record.schema = named.schema;
     restored.record.source = named.source;
+    if (named.kind == CollectionKind::kList) restored.list = std::make_unique<ListProgress>();
     if (!named.schema.empty()) {
       const Schema schema = Schema::decode(named.schema);
       restored.record_bytes = schema.record_bytes();
@@ -135,6 +136,10 @@ bool Restorer::apply(LogKind kind, ByteView payload) {
       return begin(payload);
     case LogKind::kPage:
       return page(payload);
+    case LogKind::kListEdit:
+    case LogKind::kListPage:
+    case LogKind::kListEnd:
+      return list_record(kind, payload);
     case LogKind::kCreate:
     case LogKind::kDrop:
     case LogKind::kRename:
@@ -143,6 +148,23 @@ bool Restorer::apply(LogKind kind, ByteView payload) {
       return true;
   }
   return false;
+}
+
+bool Restorer::list_record(LogKind kind, ByteView payload) {
+  PayloadReader reader(payload);
+  const auto serial = reader.number<std::uint32_t>();
+  const RestoredCollection* const to = find(serial);
+  if (to == nullptr) return reader.ok();
+  if (!to->list) return false;
+  // Whatever the parts are now, all of it was written by one.
+  if (!writer_.damaged && home_of(serial, writer_.parts) != writer_.part) return false;
+  ListRestorer list(arena_, to->record, *to->list, writer_.damaged);
+  const std::uint64_t before = to->list->positions;
+  const bool sensible = kind == LogKind::kListEdit   ? list.edit(payload)
+                        : kind == LogKind::kListPage ? list.page(payload)
+                                                     : list.end(payload);
+  if (to->list->positions > before) entries_ += to->list->positions - before;
+  return sensible;
 }
 
 bool Restorer::put(ByteView payload) {
@@ -156,6 +178,7 @@ bool Restorer::put(ByteView payload) {
   if (!reader.ok()) return false;
   const RestoredCollection* const to = find(front.serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   if (!is_valid(*to, item.type, item.value)) return false;
   item.hash = hash_key(item.key, arena_.header().hash_seed);
   put_one(*to, arena_.part(part_of(*to, item.hash)), item);
@@ -184,6 +207,7 @@ bool Restorer::erase(ByteView payload) {
   if (!reader.ok() || !reader.empty()) return false;
   const RestoredCollection* const to = find(front.serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   const std::uint64_t hash = hash_key(key, arena_.header().hash_seed);
   Transaction txn(arena_.part(part_of(*to, hash)));
   CollectionRoot& root = *find_root(txn, to->record.binding);
@@ -205,6 +229,7 @@ bool Restorer::due(ByteView payload) {
   if (!reader.ok() || !reader.empty()) return false;
   const RestoredCollection* const to = find(front.serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   const std::uint64_t hash = hash_key(key, arena_.header().hash_seed);
   Transaction txn(arena_.part(part_of(*to, hash)));
   expiry::set_due(txn, *find_root(txn, to->record.binding), hash, key, due_ms);
@@ -217,9 +242,10 @@ bool Restorer::clear(ByteView payload) {
   if (!reader.ok() || !reader.empty()) return false;
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   if (to->record.kind != CollectionKind::kHash) {
     // Every part's log has the record, and what is whole lay in one.
-    if (serial % writer_.parts != writer_.part) return true;
+    if (home_of(serial, writer_.parts) != writer_.part) return true;
   } else if (!same_parts()) {
     for (std::uint32_t i = 0; i < arena_.part_count(); ++i) erase_share(*to, arena_.part(i));
     return true;
@@ -268,6 +294,7 @@ bool Restorer::key_type(ByteView payload) {
   if (!reader.ok() || !reader.empty() || type > static_cast<std::uint32_t>(KeyType::kDatetime)) return false;
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   if (!is_ordered(to->record.kind)) return false;
   Transaction txn(home(*to));
   CollectionRoot& root = *find_root(txn, to->record.binding);
@@ -285,6 +312,7 @@ bool Restorer::category(ByteView payload) {
   if (!reader.ok()) return false;
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return true;
+  if (to->list) return false;
   if (column >= to->category_limits.size() || code >= to->category_limits[column]) return false;
   Transaction txn(home(*to));
   const std::uint32_t restored = categories::code(txn, *find_root(txn, to->record.binding), column,
@@ -303,6 +331,7 @@ bool Restorer::begin(ByteView payload) {
   if (!reader.ok() || !reader.empty()) return false;
   const RestoredCollection* const to = find(serial);
   if (to == nullptr || (to->record.kind == CollectionKind::kHash && !same_parts())) return true;
+  if (to->list) return false;
   const std::uint32_t part = to->record.kind == CollectionKind::kHash ? writer_.part : to->record.home_part;
   Transaction txn(arena_.part(part));
   CollectionRoot& root = *find_root(txn, to->record.binding);
@@ -316,6 +345,7 @@ bool Restorer::page(ByteView payload) {
   const auto count = reader.number<std::uint32_t>();
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return reader.ok();
+  if (to->list) return false;
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto front = reader.number<PageEntry>();
     Item item{};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "collections/catalog.hpp"
 #include "collections/log_records.hpp"
 #include "memory/transaction.hpp"
+#include "persist/restore_list.hpp"
 
 namespace kv::persist {
 
@@ -54,16 +56,18 @@ struct RestoredCollection {
   CatalogRecord record;
   std::uint32_t record_bytes = 0;              // of a schema collection
   std::vector<std::uint64_t> category_limits;  // by column: how many codes there can be
+  std::unique_ptr<ListProgress> list;          // of a List; changed by whoever restores the part that wrote it
 };
 using RestoredCollections = std::unordered_map<std::uint32_t, RestoredCollection>;  // by serial
 
 // Makes the collections, empty, with the serial numbers they had. Throws Error{kOverCapacity, kCorrupt}.
 [[nodiscard]] RestoredCollections make_collections(Arena& arena, const NameHistory& names);
 
-// Which part of how many wrote a file.
+// Which part of how many wrote a file, and whether records may be missing.
 struct Writer {
   std::uint32_t part = 0;
   std::uint32_t parts = 1;
+  bool damaged = false;
 };
 
 // Applies the records of one part's files in order. Several threads may do so for different parts of the writer.
@@ -87,6 +91,7 @@ class Restorer {
   };
 
   [[nodiscard]] const RestoredCollection* find(std::uint32_t serial) const noexcept;
+  [[nodiscard]] bool list_record(LogKind kind, ByteView payload);
   [[nodiscard]] std::uint32_t part_of(const RestoredCollection& to, std::uint64_t hash) const noexcept;
   [[nodiscard]] Part& home(const RestoredCollection& to) const noexcept { return arena_.part(to.record.home_part); }
   [[nodiscard]] bool is_valid(const RestoredCollection& to, ValueType type, ByteView value) const noexcept;

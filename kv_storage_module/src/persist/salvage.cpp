@@ -219,6 +219,11 @@ void Salvage::note_serial(const Record& record) {
     case LogKind::kPage:
       seen.no_plain = seen.no_plain || type_of(record) == ValueType::kRecord;
       break;
+    case LogKind::kListEdit:
+    case LogKind::kListPage:
+    case LogKind::kListEnd:
+      seen.list = true;
+      break;
     case LogKind::kErase:
     case LogKind::kDue:
     case LogKind::kClear:
@@ -240,7 +245,9 @@ void Salvage::name_the_nameless() {
       continue;
     }
     const std::string name = "lost-" + number;
-    const CollectionKind kind = seen.ordered ? CollectionKind::kMap : CollectionKind::kHash;
+    const CollectionKind kind = seen.list      ? CollectionKind::kList
+                                : seen.ordered ? CollectionKind::kMap
+                                               : CollectionKind::kHash;
     (void)names_.apply(LogKind::kCreate, payload_of_create(serial, kind, name));
     report_.notes.push_back("the name of collection number " + number + " is lost, it is '" + name + "' now");
   }
@@ -270,11 +277,11 @@ void Salvage::restore(Arena& arena) {
   if (has_seed_) arena.header().hash_seed = seed_;
   collections_ = make_collections(arena, names_);
   {
-    Restorer restorer(arena, collections_, {});
+    Restorer restorer(arena, collections_, {0, 1, true});
     restore_texts(restorer);
   }
   for (std::uint32_t part = 0; part < checkpoint_parts_; ++part) {
-    Restorer restorer(arena, collections_, {part, checkpoint_parts_});
+    Restorer restorer(arena, collections_, {part, checkpoint_parts_, true});
     std::vector<FileDamage> told;
     survey_whole(
         directory_, path_, CheckpointName{checkpoint_, part}.text(), kCheckpointMagic,
@@ -285,7 +292,7 @@ void Salvage::restore(Arena& arena) {
   }
   for (const EpochPlan& epoch : epochs_) {
     for (const LoadRecord& load : epoch.loads) {
-      Restorer restorer(arena, collections_, {});
+      Restorer restorer(arena, collections_, {0, 1, true});
       std::vector<FileDamage> told;
       const VisitRecord visit = [&](const Record& record, const std::string& name, std::uint64_t offset) {
         apply(restorer, record, name, offset, 1);
@@ -294,12 +301,18 @@ void Salvage::restore(Arena& arena) {
     }
     const auto parts = static_cast<std::uint32_t>(epoch.segments.size());
     for (std::uint32_t part = 0; part < parts; ++part) {
-      Restorer restorer(arena, collections_, {part, parts});
+      Restorer restorer(arena, collections_, {part, parts, true});
       const VisitRecord visit = [&](const Record& record, const std::string& name, std::uint64_t offset) {
         apply(restorer, record, name, offset, parts);
       };
       read_epoch(epoch, part, visit, false);
     }
+  }
+  for (const auto& [serial, named] : names_.collections()) {
+    const RestoredCollection& to = collections_.at(serial);
+    if (!to.list) continue;
+    ListRestorer(arena, to.record, *to.list, true).finish();
+    for (std::string& note : to.list->losses(named.name)) report_.notes.push_back(std::move(note));
   }
   if (!report_.lost.empty()) {
     for (const auto& [serial, named] : names_.collections()) {

@@ -3,7 +3,8 @@
 // What is intact is applied in the order of recovery. A log that can be opened ends where recovery ends it; one that is
 // damaged is read on behind the damage. Where a lost record would make others mean something else, they are held to
 // their meaning: categories whose text is lost get one that says so, and collections whose name is lost one by number.
-// If the manifest is lost, the newest whole checkpoint counts and the logs from its epoch on.
+// Positions of a list whose values are lost hold None. If the manifest is lost, the newest whole checkpoint counts and
+// the logs from its epoch on.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ class Salvage {
   struct SeenSerial {
     std::uint64_t records = 0;
     bool ordered = false;   // it is a Map or Set
+    bool list = false;      // it is a List
     bool no_plain = false;  // its values mean nothing without what is lost
   };
   using Texts = std::vector<std::optional<std::string>>;  // by code

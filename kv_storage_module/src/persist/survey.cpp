@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "collections/list_records.hpp"
 #include "kv_storage/error.hpp"
 #include "persist/files.hpp"
 #include "persist/log_reader.hpp"
@@ -127,8 +128,9 @@ class DamagedLog {
 }  // namespace
 
 std::uint64_t entries_of(const Record& record) noexcept {
-  if (record.kind != LogKind::kPage) return 0;
   PayloadReader reader(record.payload);
+  if (record.kind == LogKind::kListPage) return reader.number<ListPageFront>().positions;
+  if (record.kind != LogKind::kPage) return 0;
   (void)reader.number<std::uint32_t>();
   return reader.number<std::uint32_t>();
 }

@@ -147,6 +147,7 @@ class ListVerifier {
 void verify_list(const Part& part, Ref block, const CollectionRoot& root, std::uint64_t hash_seed,
                  const std::function<void(Ref, const char*)>& claim,
                  const std::function<void(const std::string&, Ref)>& complain) {
+  if (root.list_walk > root.entries) complain("a checkpoint has gone past the end of a list", block);
   if (root.list == kNullRef) {
     if (root.entries != 0) complain("a list without a state counts positions", block);
     return;

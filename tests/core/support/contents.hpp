@@ -47,6 +47,19 @@ inline std::string row_of(const RecordHash& records, ByteView key) {
   return left && left->expires ? text + "+ttl" : text;
 }
 
+// By position.
+inline std::map<std::string, std::string> items_of(const List& list) {
+  std::map<std::string, std::string> items;
+  ListItems all;
+  list.read({}, all);
+  for (std::size_t i = 0; i < all.codes.size(); ++i) {
+    const ListValues::Item& item = all.values.items[all.codes[i]];
+    items[std::to_string(i)] =
+        std::to_string(static_cast<int>(item.type)) + ":" + std::string(all.values.bytes_of(item));
+  }
+  return items;
+}
+
 inline Contents contents_of(Store& store) {
   Contents contents;
   const Hash root = store.root();
@@ -56,6 +69,11 @@ inline Contents contents_of(Store& store) {
     if (info.kind == CollectionKind::kRecordHash) {
       const auto records = store.find_records(info.name);
       if (records) collect(contents, info.name, *records, [&](ByteView key) { return row_of(*records, key); });
+      continue;
+    }
+    if (info.kind == CollectionKind::kList) {
+      contents[info.name] = items_of(store.list(info.name));
+      contents[info.name + " is"]["kind"] = "list";
       continue;
     }
     const bool plain = info.kind == CollectionKind::kHash;

@@ -74,6 +74,15 @@ inline void put_carrier(RecordHash& rows, ByteView key, std::int64_t number, con
   rows.put(key, record.data());
 }
 
+inline void fill_a_list(Store& store) {
+  List list = store.list("list");
+  for (int i = 0; i < 50; ++i) list.append(bytes_value("value" + std::to_string(i % 9)));
+  list.set(3, {ValueType::kNone, {}});
+  list.erase(ListSlice{10, 40, 3});
+  list.insert(5, bytes_value(std::string(1'500'000, 'l')));
+  list.reverse();
+}
+
 // Something of every kind.
 inline void fill_a_little(Store& store) {
   Hash root = store.root();
@@ -93,6 +102,7 @@ inline void fill_a_little(Store& store) {
     map.put(ordered_key::of_integer(KeyType::kInt, i), bytes_value(std::to_string(i)));
   }
   store.ordered("set", CollectionKind::kSet).put(ordered_key::of_bytes(KeyType::kText, "member"), {});
+  fill_a_list(store);
   RecordHash rows = store.records("rows", carrier_schema());
   for (int i = 0; i < 60; ++i) put_carrier(rows, "row" + std::to_string(i), i, "carrier" + std::to_string(i % 7));
 }
