@@ -23,6 +23,14 @@ constexpr std::uint64_t kFirstSegmentBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kSegmentBytes = std::uint64_t{16} << 20;
 constexpr std::uint64_t kPageBytesOfFile = 4096;
 
+// Defined only for the negative control of tests/crash/durable_storm.cpp, which must find it out: the record follows
+// its commit instead of preceding it.
+#if defined(KV_TEST_LATE_RECORD)
+constexpr bool kRecordFirst = false;
+#else
+constexpr bool kRecordFirst = true;
+#endif
+
 // What this thread has appended and not yet settled.
 struct Unsettled {
   const DurableLog* log = nullptr;
@@ -130,14 +138,16 @@ void DurableLog::append(Transaction& txn, std::uint8_t kind, std::span<const Byt
   }
   const RecordHeader header{0, RecordHeader::pack(kind, payload_bytes), load64(&log.durable)};
   Segment& segment = current_segment(txn.part());
+  const std::uint64_t position = log.tail;
+  if (!kRecordFirst) txn.store64(&log.tail, position + bytes), txn.commit();
   try {
-    segment.write(kFileHeaderBytes + (log.tail - log.segment_first), log.tail, header, pieces);
+    segment.write(kFileHeaderBytes + (position - log.segment_first), position, header, pieces);
   } catch (const Error& error) {
     // With no room nothing has happened: the place is written again. Anything else leaves pages in an unknown state.
     if (error.os_error() != ENOSPC && error.os_error() != EDQUOT) fail(FileCall::kWrite, error.os_error());
     throw;
   }
-  txn.store64(&log.tail, log.tail + bytes);
+  if (kRecordFirst) txn.store64(&log.tail, position + bytes);
   const std::uint32_t part = txn.part().index();
   if (unsettled.log != this) {
     unsettled.log = this;
