@@ -4,16 +4,6 @@
 #include "kv_storage/error.hpp"
 
 namespace kv {
-namespace {
-
-constexpr unsigned kSlotBits = 26;
-static_assert(kMaxParts <= 1U << (32 - kSlotBits));
-
-}  // namespace
-
-std::uint64_t HashImpl::pack(const CatalogRecord& record) noexcept {
-  return (std::uint64_t{record.home_part} << kSlotBits | record.binding.slot) << 32 | record.binding.serial;
-}
 
 HashImpl::HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, std::string name,
                    const CatalogRecord& record)
@@ -22,16 +12,14 @@ HashImpl::HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, s
       name_(std::move(name)),
       kind_(record.kind),
       encoded_schema_(record.schema),
-      bound_(pack(record)) {
+      bound_(Bound::pack(record)) {
   if (!encoded_schema_.empty()) schema_ = Schema::decode(encoded_schema_);
 }
 
 HashImpl::Bound HashImpl::current_bound() const {
   if (store_->closed()) throw Error(ErrorCode::kClosed, "the store is closed");
   if (!name_.empty() && epoch_.load(std::memory_order_acquire) != Catalog(*arena_).epoch()) bind();
-  const std::uint64_t packed = bound_.load(std::memory_order_relaxed);
-  const auto place = static_cast<std::uint32_t>(packed >> 32);
-  return {{place & ((1U << kSlotBits) - 1), static_cast<std::uint32_t>(packed)}, place >> kSlotBits};
+  return Bound(bound_.load(std::memory_order_relaxed));
 }
 
 // Those of the part first: memory they free is there at once. Others free pages, which this part may then take.
@@ -52,7 +40,7 @@ void HashImpl::bind() const {
     throw Error(ErrorCode::kClosed,
                 "the collection '" + name_ + "' was replaced by one of another kind or schema: open it again");
   }
-  bound_.store(pack(*record), std::memory_order_relaxed);
+  bound_.store(Bound::pack(*record), std::memory_order_relaxed);
   epoch_.store(epoch, std::memory_order_release);
 }
 

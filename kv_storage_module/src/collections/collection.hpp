@@ -66,7 +66,7 @@ class HashImpl {
   template <class Section>
   auto read_home(Section&& section) const {
     const Part* home = nullptr;
-    return read_in([&](const Bound& bound) -> const Part& { return *(home = &part(bound.home_part)); },
+    return read_in([&](const Bound& bound) -> const Part& { return *(home = &part(bound.home_part())); },
                    [&](const CollectionRoot& root) { return section(*home, root); });
   }
 
@@ -107,7 +107,7 @@ class HashImpl {
   }
   template <class Step>
   auto write_slice(std::uint32_t slice, Step&& step) const {
-    return write_in([&](const Bound& bound) -> Part& { return part(whole() ? bound.home_part : slice); },
+    return write_in([&](const Bound& bound) -> Part& { return part(whole() ? bound.home_part() : slice); },
                     std::forward<Step>(step));
   }
   template <class Step>
@@ -116,13 +116,29 @@ class HashImpl {
   }
   template <class Step>
   auto write_home(Step&& step) const {
-    return write_in([&](const Bound& bound) -> Part& { return part(bound.home_part); }, std::forward<Step>(step));
+    return write_in([&](const Bound& bound) -> Part& { return part(bound.home_part()); }, std::forward<Step>(step));
   }
 
  private:
-  struct Bound {
-    Binding binding;
-    std::uint32_t home_part;
+  // Home part, slot and serial in one word, so that they are read together and travel in a register.
+  class Bound {
+   public:
+    static std::uint64_t pack(const CatalogRecord& record) noexcept {
+      return (std::uint64_t{record.home_part} << kSlotBits | record.binding.slot) << 32 | record.binding.serial;
+    }
+    explicit Bound(std::uint64_t packed) noexcept : packed_(packed) {}
+    [[nodiscard]] Binding binding() const noexcept {
+      return {static_cast<std::uint32_t>(packed_ >> 32) & ((1U << kSlotBits) - 1), static_cast<std::uint32_t>(packed_)};
+    }
+    [[nodiscard]] std::uint32_t home_part() const noexcept {
+      return static_cast<std::uint32_t>(packed_ >> (32 + kSlotBits));
+    }
+
+   private:
+    static constexpr unsigned kSlotBits = 26;
+    static_assert(kMaxParts <= 1U << (32 - kSlotBits));
+
+    std::uint64_t packed_;
   };
 
   template <class Choose, class Section>
@@ -132,7 +148,7 @@ class HashImpl {
       const Part& part = choose(bound);
       auto result = part.read([&] {
         using Result = std::optional<std::invoke_result_t<Section&, const CollectionRoot&>>;
-        const CollectionRoot* root = find_root(part, bound.binding);
+        const CollectionRoot* root = find_root(part, bound.binding());
         return root != nullptr ? Result(std::in_place, section(*root)) : Result();
       });
       if (result) return *std::move(result);
@@ -153,11 +169,11 @@ class HashImpl {
       Part& chosen = choose(bound);
       try {
         Transaction txn(chosen);
-        CollectionRoot* const root = find_root(txn, bound.binding);
+        CollectionRoot* const root = find_root(txn, bound.binding());
         if (root != nullptr) {
           expiry::reclaim_in_passing(txn, *root);
           if constexpr (std::is_invocable_v<Step, Transaction&, CollectionRoot&, Binding>) {
-            return step(txn, *root, bound.binding);
+            return step(txn, *root, bound.binding());
           } else {
             return step(txn, *root);
           }
@@ -184,7 +200,6 @@ class HashImpl {
   }
 
   [[nodiscard]] Bound current_bound() const;
-  [[nodiscard]] static std::uint64_t pack(const CatalogRecord& record) noexcept;
   void bind_again() const { epoch_.store(kUnbound, std::memory_order_relaxed); }
   void bind() const;
 

@@ -51,8 +51,8 @@ struct EntryHeader {
            std::uint64_t{value_bytes} << 32;
   }
   [[nodiscard]] std::size_t value_offset() const noexcept {
-    const std::size_t align = value_alignment(type, value_bytes);
-    return (kEntryHeaderBytes + key_bytes + align - 1) / align * align;
+    const std::size_t align = value_alignment(type, value_bytes);  // a power of two; dividing by it costs a get 4 %
+    return (kEntryHeaderBytes + key_bytes + align - 1) & ~(align - 1);
   }
   [[nodiscard]] std::size_t value_end() const noexcept { return value_offset() + value_bytes; }
   [[nodiscard]] std::size_t due_offset() const noexcept {

@@ -1,6 +1,7 @@
 #include "index/lookaside.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "kv_storage/error.hpp"
 
@@ -8,7 +9,8 @@ namespace kv {
 namespace {
 
 constexpr std::size_t kNextOffset = 4;
-constexpr std::size_t kWord = sizeof(std::uint64_t);
+constexpr std::size_t kWord = sizeof(std::uint64_t);  // a slot
+constexpr std::size_t kTagOffset = 4;                 // in it, little endian
 constexpr std::uint64_t kMinEntries = 32;  // the index finds one of fewer in less time than a line of DRAM takes
 
 // Entries to a bucket of 8. At the maximum a hit reads 1.13 lines beside the entry, and 0.4 % of the entries miss, as
@@ -28,6 +30,13 @@ std::uint32_t wanted_buckets(std::uint64_t entries) noexcept {
 std::uint64_t bucket_offset(Ref table) noexcept { return (std::uint64_t{table} * kGranule + 8 + 63) / 64 * 64; }
 std::uint64_t table_bytes(std::uint32_t buckets) noexcept {
   return 64 + (std::uint64_t{buckets} + Lookaside::kProbes - 1) * Lookaside::kBucketBytes;
+}
+
+bool has_free_slot(const std::byte* slots) noexcept {
+  for (unsigned i = 0; i < Lookaside::kSlots; ++i) {
+    if (load64(slots + i * kWord) == 0) return true;
+  }
+  return false;
 }
 
 std::uint64_t slot_word(std::uint32_t tag, Ref entry) noexcept { return std::uint64_t{tag} << 32 | entry; }
@@ -68,14 +77,17 @@ Ref Lookaside::search(std::uint32_t tag, Accept&& accept) const noexcept {
   if (buckets_ == 0) return kNullRef;
   const std::byte* slots = bucket(home(tag));
   for (unsigned probe = 0; probe < kProbes; ++probe, slots += kBucketBytes) {
-    bool full = true;
+    // All tags first: where in the bucket a key lies is anybody's guess, also the branch predictor's.
+    unsigned fitting = 0;
+#pragma GCC unroll 8
     for (unsigned i = 0; i < kSlots; ++i) {
-      const std::uint64_t word = load64(slots + i * kWord);
-      full = full && word != 0;
-      const Ref entry = static_cast<Ref>(word);
-      if (static_cast<std::uint32_t>(word >> 32) == tag && entry != kNullRef && accept(entry)) return entry;
+      fitting |= static_cast<unsigned>(load32(slots + i * kWord + kTagOffset) == tag) << i;
     }
-    if (!full) break;
+    for (; fitting != 0; fitting &= fitting - 1) {
+      const Ref entry = load32(slots + static_cast<unsigned>(std::countr_zero(fitting)) * kWord);
+      if (entry != kNullRef && accept(entry)) return entry;
+    }
+    if (has_free_slot(slots)) break;
   }
   return kNullRef;
 }

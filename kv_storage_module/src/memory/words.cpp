@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::size_t kWord = sizeof(std::uint64_t);
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kByWords = true;
+#else
+constexpr bool kByWords = false;
+#endif
+
 // Splits [shared, shared + bytes) into the part before the first word boundary, whole words, and the rest.
 [[nodiscard]] std::size_t head_bytes(const void* shared, std::size_t bytes) noexcept {
   const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(shared) % kWord;
@@ -31,6 +37,10 @@ void merge_into_word(std::byte* at, const void* from, std::size_t bytes) noexcep
 }  // namespace
 
 void copy_out(void* to_private, const void* from_shared, std::size_t bytes) noexcept {
+  if constexpr (!kByWords) {
+    if (bytes != 0) std::memcpy(to_private, from_shared, bytes);
+    return;
+  }
   auto* to = static_cast<std::byte*>(to_private);
   const auto* from = static_cast<const std::byte*>(from_shared);
   if (const std::size_t head = head_bytes(from, bytes); head != 0) {
@@ -49,6 +59,10 @@ void copy_out(void* to_private, const void* from_shared, std::size_t bytes) noex
 }
 
 void copy_in(void* to_shared, const void* from_private, std::size_t bytes) noexcept {
+  if constexpr (!kByWords) {
+    if (bytes != 0) std::memcpy(to_shared, from_private, bytes);
+    return;
+  }
   auto* to = static_cast<std::byte*>(to_shared);
   const auto* from = static_cast<const std::byte*>(from_private);
   if (const std::size_t head = head_bytes(to, bytes); head != 0) {
@@ -64,6 +78,7 @@ void copy_in(void* to_shared, const void* from_private, std::size_t bytes) noexc
 }
 
 bool equal_bytes(const void* shared, const void* wanted, std::size_t bytes) noexcept {
+  if constexpr (!kByWords) return bytes == 0 || std::memcmp(shared, wanted, bytes) == 0;
   const auto* a = static_cast<const std::byte*>(shared);
   const auto* b = static_cast<const std::byte*>(wanted);
   if (const std::size_t head = head_bytes(a, bytes); head != 0) {

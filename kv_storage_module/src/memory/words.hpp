@@ -26,8 +26,11 @@ inline void store_relaxed(void* at, T value) noexcept {
 [[nodiscard]] inline std::uint32_t load32(const void* at) noexcept { return load_relaxed<std::uint32_t>(at); }
 [[nodiscard]] inline std::uint64_t load64(const void* at) noexcept { return load_relaxed<std::uint64_t>(at); }
 
-// Copies between private and shared memory. Shared blocks are 8-aligned and a multiple of 8 long, so reading the whole
-// words that hold the first and last byte stays inside the block. `shared` itself may have any alignment.
+// Copies between private and shared memory, of any alignment. The bytes may be torn, as words of a changing block are.
+//
+// Plain memcpy and memcmp, behind a call that the compiler cannot look into: a loop of relaxed words makes them several
+// times slower. What C++ has no word for yet (P1478, byte-wise atomic memcpy), ThreadSanitizer gets as such words:
+// blocks are 8-aligned and a multiple of 8 long, so whole words that hold the first and last byte stay inside.
 void copy_out(void* to_private, const void* from_shared, std::size_t bytes) noexcept;
 void copy_in(void* to_shared, const void* from_private, std::size_t bytes) noexcept;
 
