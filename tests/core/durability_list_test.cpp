@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "collections/list_writer.hpp"
 #include "kv_storage/data_directory.hpp"
 #include "kv_storage/error.hpp"
 #include "persist/checkpoint.hpp"
@@ -457,6 +458,43 @@ TEST_CASE("durable lists: large values, and more values than one record takes") 
     model[8] = "small";
   }
   check_list(root.path(), model);
+}
+
+TEST_CASE("durable lists: a code may stand for two values within one step") {
+  const TemporaryDirectory root;
+  for (const std::size_t others : {0, 40}) {  // few values of a step are found in another way than many
+    const std::string path = root.path() + "/" + std::to_string(others);
+    Model model{"a", "b", "c"};
+    {
+      const auto store = open_store(path, 1);
+      List list = store->list(kName);
+      list.extend(std::vector<Value>{bytes_value("a"), bytes_value("b"), bytes_value("c")});
+      Arena& arena = *store->impl().arena;
+      const Binding binding = Catalog(arena).find(kName)->binding;
+      Transaction txn(arena.part(0));
+      ListWriter writer(txn, *find_root(txn, binding), binding);
+      const auto hashed = [&](const std::string& value) {
+        return HashedValue{bytes_value(value), list_dictionary::hash_of(bytes_value(value), arena.header().hash_seed)};
+      };
+      std::vector<std::string> more;
+      for (std::size_t i = 0; i < others; ++i) more.push_back("more" + std::to_string(i));
+      for (const std::string& value : more) {
+        const HashedValue one = hashed(value);
+        CHECK(writer.insert(writer.size(), {&one, 1}) == 1);
+      }
+      // The lowest free code is that of "a", then that of the first.
+      const std::string first = "here and gone", second = "in place of a", third = "in its place";
+      writer.set(0, hashed(first));
+      writer.set(0, hashed("b"));
+      writer.set(1, hashed(second));
+      writer.set(2, hashed(third));
+      (void)writer.commit();
+      model = {"b", second, third};
+      model.insert(model.end(), more.begin(), more.end());
+      CHECK(contents(list) == model);
+    }
+    check_list(path, model, 1);
+  }
 }
 
 TEST_CASE("durable lists: rename, drop and a list of the same name") {

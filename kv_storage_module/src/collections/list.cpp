@@ -381,11 +381,9 @@ void List::assign(const ListSlice& slice, std::span<const Value> values) {
 void List::reverse() {
   if (size() == 0) return;
   change(Steps{std::uint64_t{0}, [&](ListWriter& writer, std::uint64_t& done) {
-                 for (bool first = true; done < writer.size() / 2 && (first || writer.room()); first = false) {
-                   writer.swap(done, writer.size() - 1 - done);
-                   ++done;
-                 }
-                 return done >= writer.size() / 2;
+                 const std::uint64_t half = writer.size() / 2;  // others may have changed it between two steps
+                 if (done < half) done += writer.exchange(done, writer.size() - 1 - done, half - done);
+                 return done >= half;
                }});
 }
 

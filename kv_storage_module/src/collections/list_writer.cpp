@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collections/log_records.hpp"
+#include "index/entry.hpp"
 #include "memory/arena.hpp"
 #include "memory/pins.hpp"
 #include "memory/size_classes.hpp"
@@ -115,10 +116,16 @@ void ListWriter::release(std::uint32_t code) {
   list_dictionary::release(txn_, state_, code);
 }
 
-void ListWriter::note_values(ListEditKind kind, std::uint64_t position, std::uint32_t code) {
+std::uint32_t ListWriter::code_of(std::uint64_t position) const noexcept {
+  const auto place = list_state::locate(part(), root_, state_, position);
+  return list_state::code_at(part(), place.chunk, place.offset);
+}
+
+// That there now stands at these positions what does.
+void ListWriter::note_set(std::uint64_t position, std::uint64_t count) {
   if (log_ == nullptr) return;
-  edits_.begin(kind, position);
-  edits_.add(part(), state_, code);
+  edits_.begin(ListEditKind::kSet, position);
+  for (std::uint64_t i = 0; i < count; ++i) edits_.add(part(), state_, code_of(position + i));
 }
 
 void ListWriter::note_erased(std::uint64_t position, std::uint64_t count) {
@@ -238,8 +245,7 @@ std::uint64_t ListWriter::erase(std::uint64_t position, std::uint64_t count) {
 }
 
 void ListWriter::take(std::uint64_t position, const std::function<void(Transaction&, Ref)>& taken) {
-  const auto place = list_state::locate(part(), root_, state_, position);
-  const std::uint32_t code = list_state::code_at(part(), place.chunk, place.offset);
+  const std::uint32_t code = code_of(position);
   remove_codes(position, 1);  // first: from here on nothing but `taken` can fail
   taken(txn_, list_dictionary::entry_of(part(), state_, code));
   release(code);
@@ -351,25 +357,32 @@ void ListWriter::rebuild_chunk(const ListDirectory::Path& path, std::uint32_t co
 // ---- Exchanging ----
 
 void ListWriter::set(std::uint64_t position, const HashedValue& value) {
-  const auto place = list_state::locate(part(), root_, state_, position);
-  const std::uint32_t old = list_state::code_at(part(), place.chunk, place.offset);
+  const std::uint32_t old = code_of(position);
   const std::uint32_t code = acquire(value);  // first: the old value may be the new one
   if (code != old) put_code(position, code);
-  note_values(ListEditKind::kSet, position, code);
+  note_set(position, 1);
   release(old);
 }
 
-void ListWriter::swap(std::uint64_t a, std::uint64_t b) {
-  const auto at_a = list_state::locate(part(), root_, state_, a);
-  const auto at_b = list_state::locate(part(), root_, state_, b);
-  const std::uint32_t code_a = list_state::code_at(part(), at_a.chunk, at_a.offset);
-  const std::uint32_t code_b = list_state::code_at(part(), at_b.chunk, at_b.offset);
-  if (code_a == code_b) return;
-  put_code(a, code_b);
-  put_code(b, code_a);
-  // By their values: a checkpoint may have gone past one of the two.
-  note_values(ListEditKind::kSet, a, code_b);
-  note_values(ListEditKind::kSet, b, code_a);
+std::uint64_t ListWriter::exchange(std::uint64_t first, std::uint64_t last, std::uint64_t count) {
+  std::uint64_t done = 0;
+  std::uint64_t bytes = 0;  // that the record will have at most
+  const auto logged_bytes = [&](std::uint32_t code) {
+    const Ref entry = list_dictionary::entry_of(part(), state_, code);
+    return sizeof code + EntryHeader::load(txn_.at(entry)).value_bytes;
+  };
+  for (; done < count && (done == 0 || (room() && bytes < kMostLoggedBytes)); ++done) {
+    const std::uint32_t front = code_of(first + done);
+    const std::uint32_t back = code_of(last - done);
+    if (log_ != nullptr) bytes += logged_bytes(front) + logged_bytes(back);
+    if (front == back) continue;
+    put_code(first + done, back);
+    put_code(last - done, front);
+  }
+  // By their values: a checkpoint may have gone past one of the two ranges.
+  note_set(first, done);
+  note_set(last + 1 - done, done);
+  return done;
 }
 
 void ListWriter::put_code(std::uint64_t position, std::uint32_t code) {

@@ -41,7 +41,9 @@ class ListWriter {
   // Erases one, and calls `taken(transaction, entry)` with its value before that may go.
   void take(std::uint64_t position, const std::function<void(Transaction&, Ref)>& taken);
   void set(std::uint64_t position, const HashedValue& value);
-  void swap(std::uint64_t a, std::uint64_t b);
+  // Exchanges the values of first + i and last - i, for up to `count` i from 0 on. Returns how many. The two ranges
+  // do not meet.
+  std::uint64_t exchange(std::uint64_t first, std::uint64_t last, std::uint64_t count);
 
   // Logs and commits; a list that is empty now gives all its memory to the trash. True = there is something in it to
   // be freed. The writer is not used after that.
@@ -72,10 +74,11 @@ class ListWriter {
                  InPlace&& in_place);
   void rebuild_chunk(const ListDirectory::Path& path, std::uint32_t count);
   void put_code(std::uint64_t position, std::uint32_t code);
+  [[nodiscard]] std::uint32_t code_of(std::uint64_t position) const noexcept;
   [[nodiscard]] std::uint32_t acquire(const HashedValue& value);
   void release(std::uint32_t code);
   // What has been done, for the log.
-  void note_values(ListEditKind kind, std::uint64_t position, std::uint32_t code);
+  void note_set(std::uint64_t position, std::uint64_t count);
   void note_erased(std::uint64_t position, std::uint64_t count);
 
   Transaction& txn_;
