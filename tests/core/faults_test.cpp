@@ -11,6 +11,7 @@
 #include "kv_storage/error.hpp"
 #include "persist/files.hpp"
 #include "persist/format.hpp"
+#include "support/child_process.hpp"
 #include "support/data_directories.hpp"
 #include "support/faulty_files.hpp"
 #include "support/temporary_directory.hpp"
@@ -61,6 +62,41 @@ TEST_CASE("faults: a full disk refuses a write before anything has changed, and 
     }
     check_contents(*open_store(root.path()), expected);
   }
+}
+
+TEST_CASE("faults: a segment made in vain is not written to once another process has made it anew") {
+  class FullFiles final : public persist::Files {
+   public:
+    bool full = false;
+    int allocate(int, std::uint64_t) noexcept override {
+      errno = EOPNOTSUPP;
+      return -1;
+    }
+    ssize_t write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept override {
+      if (!full || bytes < 1000) return Files::write_at(fd, from, bytes, offset);
+      errno = ENOSPC;
+      return -1;
+    }
+  } files;
+  const InPlaceOfFiles in_place(files);
+  const TemporaryDirectory root;
+  Contents expected;
+  {
+    const auto store = open_store(root.path());
+    store->root().put("fills the first segment", bytes_value(std::string(900'000, 'v')));
+    files.full = true;  // but for the header of the second one
+    CHECK(error_of([&] { store->root().put("refused", bytes_value(std::string(200'000, 'v'))); }) == ENOSPC);
+    files.full = false;
+    ChildProcess other([&] {
+      store->root().put("of the other", bytes_value(std::string(200'000, 'v')));
+      return 0;
+    });
+    CHECK(other.wait() == 0);
+    store->root().put("behind", bytes_value("x"));
+    expected = contents_of(*store);
+    CHECK(expected[""].size() == 3);
+  }
+  check_contents(*open_store(root.path()), expected);
 }
 
 TEST_CASE("faults: after a write or sync that failed nothing is written, reading goes on, and stats say why") {

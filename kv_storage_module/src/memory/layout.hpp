@@ -30,7 +30,7 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 6;
+inline constexpr std::uint32_t kLayoutVersion = 7;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
@@ -132,8 +132,9 @@ struct ExpiryState {
 
 // The part's log. Positions count the bytes of records since the arena was built.
 struct LogState {
-  std::uint64_t tail;             // where the next record goes; this and the next three are journaled
+  std::uint64_t tail;             // where the next record goes; this and the next four are journaled
   std::uint64_t segment;          // number of the file it goes to; 0 = none was made yet
+  std::uint64_t segment_seed;     // in that file's header: tells it from one of that number that was made in vain
   std::uint64_t segment_first;    // position of that file's first record
   std::uint64_t segment_bytes;    // size of that file
   std::uint64_t durable;          // on disk up to here

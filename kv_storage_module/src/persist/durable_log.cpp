@@ -176,14 +176,17 @@ void DurableLog::start_segment(Transaction& txn, std::uint64_t record_bytes) {
   const std::uint64_t bytes = std::max(usual, needed);
   segments_[txn.part().index()].create(directory_.get(), path_, header, bytes);
   txn.store64(&log.segment, header.number);
+  txn.store64(&log.segment_seed, header.seed);
   txn.store64(&log.segment_first, log.tail);
   txn.store64(&log.segment_bytes, bytes);
 }
 
+// What this process has open may be a file that its transaction, or its parent's, was undone with; another process has
+// made one of that number anew since, and removed that one.
 Segment& DurableLog::current_segment(const Part& part) {
   const LogState& log = part.control().log;
   Segment& segment = segments_[part.index()];
-  if (segment.number() != log.segment) [[unlikely]] {
+  if (segment.number() != log.segment || segment.seed() != log.segment_seed) [[unlikely]] {
     segment.open(directory_.get(), path_, {state().epoch, part.index(), log.segment}, log.segment_bytes);
   }
   return segment;
@@ -192,8 +195,6 @@ Segment& DurableLog::current_segment(const Part& part) {
 void DurableLog::retract(const Part& part) noexcept {
   const LogState& log = part.control().log;
   try {
-    // The dead one may have made a segment that its transaction was undone with.
-    if (segments_[part.index()].number() > log.segment) segments_[part.index()].close();
     if (log.segment != 0) current_segment(part).blank(kFileHeaderBytes + (log.tail - log.segment_first));
   } catch (const Error&) {  // it stays, and may be read again: a write that nobody was told of
   }

@@ -21,6 +21,7 @@ class Segment {
   ~Segment() { close(); }
 
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
 
   // Makes the file, which is `bytes` long, with this header. Throws Error{kIo}; then there is no such file.
   void create(int directory, const std::string& path, const FileHeader& header, std::uint64_t bytes);
