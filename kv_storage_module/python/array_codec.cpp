@@ -1,5 +1,7 @@
 #include "array_codec.hpp"
 
+#include <pybind11/numpy.h>
+
 #include <cstring>
 
 #include "unsupported.hpp"
@@ -14,18 +16,25 @@ void append_varint(std::string& out, std::uint64_t number) {
   out.push_back(static_cast<char>(number));
 }
 
-ByteView make_descriptor(ModuleState& state, int ndim, const Py_ssize_t* shape, Py_ssize_t itemsize, ByteView format,
-                         ByteView descr, Scratch& scratch) {
+// The end of a descriptor, which says what the elements are.
+std::string element_key(ModuleState& state, ByteView format, ByteView descr) {
+  if (format.size() > UINT8_MAX) format = {};  // a long structured format: the descr says it all
+  std::string key(1, static_cast<char>(format.size()));
+  key.append(format).append(descr);
+  constexpr std::size_t kMostBytes = UINT16_MAX - (kMaxDimensions + 1) * 10 - 1;
+  if (key.size() > kMostBytes || (format.empty() && descr.empty())) {
+    fail(state, ErrorClass::kArgument, "the array's element type has too many fields to be stored");
+  }
+  return key;
+}
+
+ByteView make_descriptor(int ndim, const Py_ssize_t* shape, Py_ssize_t itemsize, ByteView key, Scratch& scratch) {
   std::string out;
+  out.reserve(64);
   out.push_back(static_cast<char>(ndim));
   append_varint(out, static_cast<std::uint64_t>(itemsize));
   for (int i = 0; i < ndim; ++i) append_varint(out, static_cast<std::uint64_t>(shape[i]));
-  if (format.size() > UINT8_MAX) format = {};  // a long structured format: the descr says it all
-  out.push_back(static_cast<char>(format.size()));
-  out.append(format).append(descr);
-  if (out.size() > UINT16_MAX || (format.empty() && descr.empty())) {
-    fail(state, ErrorClass::kArgument, "the array's element type has too many fields to be stored");
-  }
+  out.append(key);
   const auto size = static_cast<std::uint16_t>(out.size());
   out.append(reinterpret_cast<const char*>(&size), sizeof size);
   return scratch.copy(out);
@@ -72,8 +81,7 @@ struct Elements {
   int ndim;
   std::array<Py_ssize_t, kMaxDimensions> shape;
   Py_ssize_t itemsize;
-  std::string format;
-  std::string descr;
+  std::string key;
 };
 
 // The elements of an export in C order; copied only if they are not so already.
@@ -87,16 +95,17 @@ ByteView contiguous_bytes(Py_buffer& buffer, Scratch& scratch) {
 
 Elements elements_of_buffer(ModuleState& state, PyObject* object, Py_buffer& buffer, Scratch& scratch) {
   Elements elements;
-  elements.format = buffer.format == nullptr ? "B" : buffer.format;
-  if (holds_pointers(elements.format)) refuse_object_array(state);
+  const std::string format = buffer.format == nullptr ? "B" : buffer.format;
+  if (holds_pointers(format)) refuse_object_array(state);
   if (buffer.ndim > kMaxDimensions)
     fail(state, ErrorClass::kArgument, "an array has at most %d dimensions", kMaxDimensions);
   elements.bytes = contiguous_bytes(buffer, scratch);
   elements.ndim = buffer.ndim;
   elements.itemsize = buffer.itemsize;
   for (int i = 0; i < buffer.ndim; ++i) elements.shape[static_cast<std::size_t>(i)] = buffer.shape[i];
-  if (is_ndarray(object) && !is_plain(elements.format))
-    elements.descr = descr_of(state, attribute(object, "dtype").get());
+  std::string descr;
+  if (is_ndarray(object) && !is_plain(format)) descr = descr_of(state, attribute(object, "dtype").get());
+  elements.key = element_key(state, format, descr);
   return elements;
 }
 
@@ -104,7 +113,7 @@ Elements elements_of_buffer(ModuleState& state, PyObject* object, Py_buffer& buf
 Elements elements_of_ndarray(ModuleState& state, PyObject* array, Scratch& scratch) {
   Elements elements;
   Ref dtype = attribute(array, "dtype");
-  elements.descr = descr_of(state, dtype.get());
+  const std::string descr = descr_of(state, dtype.get());
   Ref shape = attribute(array, "shape");
   elements.ndim = static_cast<int>(PyTuple_GET_SIZE(shape.get()));
   for (int i = 0; i < elements.ndim; ++i) {
@@ -114,7 +123,7 @@ Elements elements_of_ndarray(ModuleState& state, PyObject* array, Scratch& scrat
   Ref kind = attribute(dtype.get(), "kind");
   const bool is_time =
       PyUnicode_CompareWithASCIIString(kind.get(), "M") == 0 || PyUnicode_CompareWithASCIIString(kind.get(), "m") == 0;
-  elements.format = is_time ? "q" : "";
+  elements.key = element_key(state, is_time ? "q" : "", descr);
   Ref flat = checked(PyObject_CallMethod(array, "reshape", "i", -1));
   Ref bytes = checked(PyObject_CallMethod(flat.get(), "view", "s", "u1"));
   Py_buffer& buffer = scratch.keep_buffer(bytes.get(), PyBUF_SIMPLE);
@@ -122,7 +131,7 @@ Elements elements_of_ndarray(ModuleState& state, PyObject* array, Scratch& scrat
   return elements;
 }
 
-Elements elements_of(ModuleState& state, PyObject* object, Scratch& scratch) {
+Elements elements_by_any_way(ModuleState& state, PyObject* object, Scratch& scratch) {
   if (!is_ndarray(object)) {
     refuse_unless_exporter(state, object);
     return elements_of_buffer(state, object, scratch.keep_buffer(object, PyBUF_FULL_RO), scratch);
@@ -135,20 +144,44 @@ Elements elements_of(ModuleState& state, PyObject* object, Scratch& scratch) {
   return elements_of_ndarray(state, object, scratch);
 }
 
-// ---- Decoding ----
-
 #ifdef Py_GIL_DISABLED
 constexpr bool kOneThreadAtATime = false;
 #else
 constexpr bool kOneThreadAtATime = true;
 #endif
 
-// numpy.frombuffer(): the cheapest way to an array of one dimension.
-Ref vector_over(ModuleState& state, PyObject* dtype, PyObject* buffer) {
-  PyObject* const frombuffer = filled(state.frombuffer, [] { return attribute(numpy_module().get(), "frombuffer"); });
-  PyObject* arguments[] = {buffer, dtype};
-  return checked(PyObject_Vectorcall(frombuffer, arguments, 2, nullptr));
+// A program stores arrays of one dtype after another: what is known of that is not asked again, and contiguous elements
+// are then taken from the array itself, as an export costs several times the copy of a short array.
+Elements elements_of(ModuleState& state, PyObject* object, Scratch& scratch) {
+  if (!kOneThreadAtATime || !is_ndarray(object)) return elements_by_any_way(state, object, scratch);
+  const pybind11::detail::PyArray_Proxy* const array = pybind11::detail::array_proxy(object);
+  constexpr int kContiguous = pybind11::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
+  if (array->descr != state.stored_dtype.get() || !pybind11::detail::check_flags(object, kContiguous)) {
+    Elements elements = elements_by_any_way(state, object, scratch);
+    const bool has_descr = elements.key.size() > 1 + static_cast<unsigned char>(elements.key.front());
+    if (has_descr) return elements;  // its fields may get other names in place
+    state.stored_dtype = new_reference(array->descr);
+    state.stored_itemsize = elements.itemsize;
+    state.stored_key = elements.key;
+    return elements;
+  }
+  scratch.keep(new_reference(object));
+  Elements elements;
+  elements.ndim = array->nd;
+  elements.itemsize = state.stored_itemsize;
+  elements.key = state.stored_key;
+  auto bytes = static_cast<std::size_t>(elements.itemsize);
+  for (int i = 0; i < array->nd; ++i) {
+    elements.shape[static_cast<std::size_t>(i)] = array->dimensions[i];
+    bytes *= static_cast<std::size_t>(array->dimensions[i]);
+  }
+  elements.bytes = {array->data, bytes};
+  return elements;
 }
+
+// ---- Decoding ----
+
+[[noreturn]] void corrupt(ModuleState& state) { fail(state, ErrorClass::kCorruption, "a stored array is damaged"); }
 
 Ref dtype_of_format(ModuleState& state, const ArrayDescriptor& array) {
   if (!array.descr.empty()) {
@@ -170,7 +203,8 @@ PyObject* dtype_of(ModuleState& state, const ArrayDescriptor& array) {
   Ref dtype = find_item(dtypes, key.get());
   if (!dtype) {
     Ref made = dtype_of_format(state, array);
-    dtype = new_reference(PyDict_SetDefault(dtypes, key.get(), made.get()));  // the first that was made stays
+    if (attribute(made.get(), "hasobject").get() != Py_False) corrupt(state);  // bytes of a file are no addresses
+    dtype = new_reference(PyDict_SetDefault(dtypes, key.get(), made.get()));   // the first that was made stays
     if (!dtype) throw PythonError{};
   }
   PyObject* borrowed = dtype.get();
@@ -181,16 +215,17 @@ PyObject* dtype_of(ModuleState& state, const ArrayDescriptor& array) {
   return borrowed;
 }
 
-Ref array_over(ModuleState& state, const ArrayDescriptor& array, PyObject* buffer) {
-  if (array.ndim == 1 && !array.elements.empty()) return vector_over(state, dtype_of(state, array), buffer);
-  Ref shape = checked(PyTuple_New(array.ndim));
-  for (int i = 0; i < array.ndim; ++i) {
-    PyTuple_SET_ITEM(shape.get(), i, checked(PyLong_FromSsize_t(array.shape[static_cast<std::size_t>(i)])).release());
-  }
-  return make_ndarray(state, shape.get(), dtype_of(state, array), buffer);
+// The elements at `data`, in memory that `owner` keeps.
+Ref array_over(ModuleState& state, const ArrayDescriptor& array, PyObject* owner, const char* data) {
+  PyObject* const dtype = dtype_of(state, array);
+  const auto itemsize = pybind11::reinterpret_borrow<pybind11::dtype>(dtype).itemsize();
+  if (itemsize != array.itemsize) corrupt(state);  // NumPy would believe it
+  const auto& numpy = pybind11::detail::npy_api::get();
+  Ref made = checked(numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, Py_NewRef(dtype), array.ndim, array.shape.data(),
+                                                 nullptr, const_cast<char*>(data), 0, nullptr));
+  check(numpy.PyArray_SetBaseObject_(made.get(), Py_NewRef(owner)));
+  return made;
 }
-
-[[noreturn]] void corrupt(ModuleState& state) { fail(state, ErrorClass::kCorruption, "a stored array is damaged"); }
 
 std::uint64_t take_varint(ModuleState& state, ByteView& bytes) {
   std::uint64_t number = 0;
@@ -243,8 +278,7 @@ ArrayDescriptor describe_array(ModuleState& state, ByteView stored) {
 Value encode_array(ModuleState& state, PyObject* object, Scratch& scratch) {
   const Elements elements = elements_of(state, object, scratch);
   return {ValueType::kArray, elements.bytes,
-          make_descriptor(state, elements.ndim, elements.shape.data(), elements.itemsize, elements.format,
-                          elements.descr, scratch)};
+          make_descriptor(elements.ndim, elements.shape.data(), elements.itemsize, elements.key, scratch)};
 }
 
 ArrayRows encode_rows(ModuleState& state, PyObject* array, Scratch& scratch) {
@@ -254,21 +288,21 @@ ArrayRows encode_rows(ModuleState& state, PyObject* array, Scratch& scratch) {
   for (int i = 1; i < elements.ndim; ++i)
     row_bytes *= static_cast<std::size_t>(elements.shape[static_cast<std::size_t>(i)]);
   return {elements.bytes,
-          make_descriptor(state, elements.ndim - 1, elements.shape.data() + 1, elements.itemsize, elements.format,
-                          elements.descr, scratch),
+          make_descriptor(elements.ndim - 1, elements.shape.data() + 1, elements.itemsize, elements.key, scratch),
           count, row_bytes};
 }
 
 Ref copied_array(ModuleState& state, ByteView stored) {
   const ArrayDescriptor array = describe_array(state, stored);
   Ref bytes = checked(PyBytes_FromStringAndSize(array.elements.data(), static_cast<Py_ssize_t>(array.elements.size())));
-  return array_over(state, array, bytes.get());
+  return array_over(state, array, bytes.get(), PyBytes_AS_STRING(bytes.get()));
 }
 
 Ref pinned_array(ModuleState& state, Pin pin) {
   const ByteView stored = pin.bytes();
   Ref view = make_view(state, std::move(pin), ValueType::kArray);
-  return array_over(state, describe_array(state, stored), view.get());
+  const ArrayDescriptor array = describe_array(state, stored);
+  return array_over(state, array, view.get(), array.elements.data());
 }
 
 bool is_ndarray(PyObject* object) noexcept { return std::strcmp(Py_TYPE(object)->tp_name, "numpy.ndarray") == 0; }

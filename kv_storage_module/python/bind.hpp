@@ -47,11 +47,14 @@ struct ModuleState {
 
   // Filled when first needed: importing the module imports nothing but what Python has loaded anyway.
   Ref date_type, datetime_type, time_type, timedelta_type, timezone_type, zoneinfo_type, decimal_type, uuid_type;
-  Ref ndarray_type, frombuffer;
+  Ref ndarray_type;
   Ref dtypes;                // dict: what determines a dtype (bytes) -> numpy.dtype
   Ref last_key, last_dtype;  // the entry of `dtypes` used last
-  Ref record_classes;        // dict: column names (tuple) -> subclass of Record
-  Ref memoize;               // of memoize.py
+  Ref stored_dtype;          // of the array stored last, with what array_codec.cpp makes of it:
+  Py_ssize_t stored_itemsize = 0;
+  std::string stored_key;
+  Ref record_classes;  // dict: column names (tuple) -> subclass of Record
+  Ref memoize;         // of memoize.py
 
   template <class Visit>
   int each(Visit visit) {
@@ -63,7 +66,7 @@ struct ModuleState {
           &values_view_type, &items_view_type, &iterator_type,    &view_type,         &key_type,     &record_type,
           &edit_type,        &missing,         &date_type,        &datetime_type,     &time_type,    &timedelta_type,
           &map_type,         &set_type,        &timezone_type,    &zoneinfo_type,     &decimal_type, &uuid_type,
-          &ndarray_type,     &frombuffer,      &last_key,         &last_dtype,        &dtypes,       &record_classes,
+          &ndarray_type,     &stored_dtype,    &last_key,         &last_dtype,        &dtypes,       &record_classes,
           &cache_type,       &memoize,         &list_type,        &list_iterator_type}) {
       if (int stop = visit(*ref)) return stop;
     }

@@ -96,6 +96,31 @@ def test_arrays_that_are_not_contiguous_are_copied_to_c_order(kv: Storage) -> No
         assert_same_array(kv["array"], np.ascontiguousarray(value))
 
 
+def test_arrays_of_one_dtype_in_every_shape_and_order(kv: Storage) -> None:
+    dtype = np.dtype("i4")
+    for value in (
+        np.arange(6, dtype=dtype),
+        np.arange(6, dtype=dtype).reshape(2, 3),
+        np.arange(6, dtype=dtype).reshape(2, 3).T,
+        np.arange(6, dtype=dtype)[::-2],
+        np.array(5, dtype),
+        np.empty((3, 0), dtype),
+        np.arange(6, dtype=dtype).astype(">i4"),
+        np.arange(6, dtype=dtype),
+    ):
+        kv["array"] = value
+        assert_same_array(kv["array"], np.ascontiguousarray(value).reshape(value.shape))
+
+
+def test_fields_that_get_other_names_in_place(kv: Storage) -> None:
+    value = np.zeros(3, [("a", "i4"), ("b", "f8")])
+    kv["before"] = value
+    value.dtype.names = ("x", "y")
+    kv["after"] = value
+    assert kv["before"].dtype.names == ("a", "b")
+    assert kv["after"].dtype.names == ("x", "y")
+
+
 def test_zero_dimensional_arrays_stay_so(kv: Storage) -> None:
     for value in (np.array(5), np.array("2024-01-01", "M8[D]"), np.array((1, 2.0), "i4,f8")):
         kv["array"] = value
