@@ -44,6 +44,15 @@ class UnmappedFiles final : public persist::Files {
 [[nodiscard]] std::uint64_t payload_key(std::uint32_t writer, std::uint32_t number) noexcept {
   return std::uint64_t{writer} << 32 | number;
 }
+// Some cells of a writer are positions of a list, counted from its end: what comes and goes at the front moves them.
+constexpr std::uint32_t kListedOneIn = 4;
+constexpr std::uint32_t kListed = kKeysPerWriter / kListedOneIn;
+[[nodiscard]] bool is_listed(std::uint32_t number) noexcept {
+  return number != kScratch && number % kListedOneIn == kListedOneIn - 1;
+}
+[[nodiscard]] std::int64_t index_of(std::uint32_t number) noexcept { return -1 - std::int64_t{number / kListedOneIn}; }
+[[nodiscard]] std::string list_name(std::uint32_t writer) { return "list-" + std::to_string(writer); }
+
 [[nodiscard]] std::string scratch(std::uint32_t writer) { return "scratch-" + std::to_string(writer); }
 [[nodiscard]] std::string counter(std::uint32_t writer) { return "counter-" + std::to_string(writer); }
 
@@ -71,9 +80,14 @@ DurableProcess::Place DurableProcess::place(std::uint32_t writer, std::uint32_t 
 
 std::optional<std::uint64_t> DurableProcess::version(std::uint32_t writer, std::uint32_t number) {
   if (number == kScratch && !store_->kind(scratch(writer))) return std::nullopt;
-  const Place at = place(writer, number);
   ValueBuffer value;
-  if (!at.hash.get(at.key, value)) return std::nullopt;
+  if (is_listed(number)) {
+    const bool there = store_->list(list_name(writer)).get(index_of(number), value);
+    if (!there || value.type() == ValueType::kNone) return std::nullopt;
+  } else {
+    const Place at = place(writer, number);
+    if (!at.hash.get(at.key, value)) return std::nullopt;
+  }
   return Payload::version_in(value.bytes().data(), value.bytes().size(), payload_key(writer, number));
 }
 
@@ -115,6 +129,7 @@ void DurableProcess::write(std::uint32_t writer, Random& random) {
 
 void DurableProcess::change_own(std::uint32_t writer, Random& random) {
   const auto number = static_cast<std::uint32_t>(random.below(kScratch));
+  if (is_listed(number)) return change_list(writer, number, random);
   const Place at = place(writer, number);
   OracleCell& cell = board_.scoreboard.oracle[writer][number];
   Hash hash = at.hash;
@@ -131,6 +146,25 @@ void DurableProcess::change_own(std::uint32_t writer, Random& random) {
     hash.put(at.key, Value{ValueType::kBytes, {content.data(), content.size()}}, random.one_in(8) ? 3'600'000 : kNoTtl);
   } else if (!hash.erase(at.key) && present(cell.done)) {
     throw Violation("a key was gone before its writer erased it");
+  }
+  step.finish();
+}
+
+void DurableProcess::change_list(std::uint32_t writer, std::uint32_t number, Random& random) {
+  const Value none{ValueType::kNone, {}};
+  List list = store_->list(list_name(writer));
+  if (list.size() == 0) list.extend(std::vector<Value>(kListed, none));  // one step
+  if (random.one_in(2)) list.insert(0, none);
+  if (random.one_in(2) && list.size() > kListed) list.erase(0);
+  if (random.one_in(64)) list.erase(ListSlice{0, -std::int64_t{kListed}, 1});
+  VersionStep step(board_.scoreboard.oracle[writer][number]);
+  if (present(step.version())) {
+    const std::uint64_t key = payload_key(writer, number);
+    std::vector<char> content(Payload::size(key, step.version()));
+    Payload::fill(content.data(), content.size(), key, step.version());
+    list.set(index_of(number), Value{ValueType::kBytes, {content.data(), content.size()}});
+  } else {
+    list.set(index_of(number), none);
   }
   step.finish();
 }

@@ -63,6 +63,7 @@ class DurableProcess {
   [[nodiscard]] std::optional<std::uint64_t> version(std::uint32_t writer, std::uint32_t number);
   [[nodiscard]] std::uint64_t count(const std::string& key);
   void change_own(std::uint32_t writer, Random& random);
+  void change_list(std::uint32_t writer, std::uint32_t number, Random& random);
   void change_scratch(std::uint32_t writer);
   void count_own(std::uint32_t writer);
   void count_shared();
