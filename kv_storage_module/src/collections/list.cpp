@@ -143,7 +143,7 @@ std::uint64_t List::count(std::span<const Value> wanted) const {
     std::uint64_t sum = 0;
     for (const HashedValue& value : values) {
       const Ref entry = state == nullptr ? kNullRef : list_dictionary::find(part, *state, value);
-      if (entry != kNullRef) sum += load64(&list_state::record_of(part, entry).count);
+      if (entry != kNullRef) sum += list_state::record_of(part, entry).count();
     }
     return sum;
   });

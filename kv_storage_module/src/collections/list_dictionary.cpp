@@ -226,16 +226,17 @@ void make(Transaction& txn, ListState& state) {
   state.bucket_count = kFirstBuckets;
 }
 
-std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value, std::uint32_t born) {
+std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value, std::uint32_t walks) {
   if (const Ref present = find(txn.part(), state, value); present != kNullRef) {
     ValueRecord& record = record_at(txn, present);
-    txn.store64(&record.count, record.count + 1);
+    txn.store64(&record.tally, record.tally + 1);
     return record.code;
   }
   if (state.distinct >= state.bucket_count) split_bucket(txn, state);
   const std::uint32_t code = take_code(txn, state);
   Ref* const head = slot(txn, state.buckets, bucket_of(value.hash, state.bucket_count));
-  const ValueRecord record{.count = 1, .hash = value.hash, .code = code, .next = *head, .born = born};
+  const ValueRecord record{
+      .tally = std::uint64_t{walks} << ValueRecord::kCountBits | 1, .hash = value.hash, .code = code, .next = *head};
   const Ref entry = make_entry(txn, {reinterpret_cast<const char*>(&record), kValueRecordBytes}, value.value);
   txn.store32(head, entry);
   txn.store32(slot(txn, state.codes, code), entry);
@@ -247,7 +248,7 @@ std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& val
 void release(Transaction& txn, ListState& state, std::uint32_t code) {
   const Ref entry = entry_of(txn.part(), state, code);
   ValueRecord& record = record_at(txn, entry);
-  if (record.count > 1) return txn.store64(&record.count, record.count - 1);
+  if (record.count() > 1) return txn.store64(&record.tally, record.tally - 1);
   unlink(txn, state, entry);
   give_code(txn, state, code);
   txn.store64(&state.distinct, state.distinct - 1);

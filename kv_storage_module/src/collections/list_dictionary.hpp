@@ -38,7 +38,7 @@ inline constexpr std::size_t kJournal = 192;
 
 void make(Transaction& txn, ListState& state);  // both tables, of a state that is not yet published
 // The code of a value, added if it is new, and counted once more. Throws Error{kOverCapacity}.
-[[nodiscard]] std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value, std::uint32_t born);
+[[nodiscard]] std::uint32_t acquire(Transaction& txn, ListState& state, const HashedValue& value, std::uint32_t walks);
 // Counts it once less, and frees it if nothing holds it any more. Allocates nothing.
 void release(Transaction& txn, ListState& state, std::uint32_t code);
 

@@ -66,7 +66,7 @@ void ListReader::copy_value(const Part& part, Ref entry, std::uint64_t number) n
   const EntryHeader header = EntryHeader::load(part.at(entry, kEntryHeaderBytes));
   if (!part.contains(entry, header.total_bytes())) return;  // garbage: the section will run again
   if (number >= out_.values.items.size()) return;
-  const std::uint64_t count = load64(&list_state::record_of(part, entry).count);
+  const std::uint64_t count = list_state::record_of(part, entry).count();
   out_.values.items[number] = {bytes_, header.value_bytes, count, header.type, true};
   bytes_ += header.value_bytes;
   if (bytes_ > out_.values.bytes.size()) return;

@@ -81,14 +81,21 @@ struct ListState {
 
 // The key of a value's entry. The bytes of the value follow.
 struct ValueRecord {
-  std::uint64_t count;  // positions that hold it
+  std::uint64_t tally;  // in the low bits, how many positions hold it; in the high ones, CollectionRoot::list_walks
+                        // when it came
   std::uint32_t hash;
   std::uint32_t code;
-  Ref next;            // in its bucket
-  std::uint32_t born;  // low half of the version of the list that it came with (collections/list_records.hpp)
+  Ref next;  // in its bucket
+
+  static constexpr int kCountBits = 56;
+  // Safe in a section.
+  [[nodiscard]] std::uint64_t count() const noexcept { return load64(&tally) & ((std::uint64_t{1} << kCountBits) - 1); }
+  // Whether it came while the checkpoint of this number was written; or, rarely, 256 or more before.
+  [[nodiscard]] bool came_in_walk(std::uint32_t number) const noexcept {
+    return load64(&tally) >> kCountBits == (number & 0xff);
+  }
 };
-inline constexpr std::size_t kValueRecordBytes = sizeof(ValueRecord);
-static_assert(kValueRecordBytes == 24);
+inline constexpr std::size_t kValueRecordBytes = 20;  // without the padding at its end
 
 namespace list_state {
 

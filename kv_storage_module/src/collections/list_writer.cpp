@@ -105,13 +105,13 @@ std::size_t ListWriter::insert(std::uint64_t position, std::span<const HashedVal
 }
 
 std::uint32_t ListWriter::acquire(const HashedValue& value) {
-  return list_dictionary::acquire(txn_, state_, value, static_cast<std::uint32_t>(root_.list_version + 1));
+  return list_dictionary::acquire(txn_, state_, value, root_.list_walks);
 }
 
 void ListWriter::release(std::uint32_t code) {
   if (log_ != nullptr) {
     const Ref entry = list_dictionary::entry_of(part(), state_, code);
-    if (list_state::record_of(part(), entry).count == 1) edits_.forget(code);
+    if (list_state::record_of(part(), entry).count() == 1) edits_.forget(code);
   }
   list_dictionary::release(txn_, state_, code);
 }

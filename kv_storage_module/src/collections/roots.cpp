@@ -130,6 +130,7 @@ void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
   if (keep_empty) {
     txn.store32(fresh, offsetof(CollectionRoot, key_type), root->key_type);
     txn.store64(fresh, offsetof(CollectionRoot, list_version), root->list_version);
+    txn.store32(fresh, offsetof(CollectionRoot, list_walks), root->list_walks);
   }
   set_slot(txn, binding.slot, fresh);
   detach(txn, block);

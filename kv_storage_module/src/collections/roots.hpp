@@ -32,6 +32,7 @@ struct CollectionRoot {
   // Of a list of a durable store (collections/list_records.hpp):
   std::uint64_t list_version;  // steps that have changed it
   std::uint64_t list_walk;     // positions that the checkpoint in progress has gone past; else anything up to entries
+  std::uint32_t list_walks;    // checkpoints that have been begun
 
   // Maps and Sets know their ranks.
   [[nodiscard]] bool counted() const noexcept {

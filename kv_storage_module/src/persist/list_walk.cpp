@@ -42,6 +42,8 @@ ListWalk::Taken ListWalk::take_page() {
   if (root == nullptr) return Taken::kGone;
   const std::uint64_t first = begun_ ? root->list_walk : 0;  // what a walk before was left at, means nothing
   version_ = root->list_version;
+  ++pages_;
+  if (!begun_) walk_ = root->list_walks + 1;
   std::uint64_t walked = first;
   const ListState* const state = list_state::of(part_, *root);
   bool full = false;
@@ -58,6 +60,7 @@ ListWalk::Taken ListWalk::take_page() {
   }
   const bool is_end = walked == first;
   const std::uint64_t walk = is_end ? 0 : walked;  // from the end on nothing has to be moved
+  if (!begun_) txn.store32(&root->list_walks, walk_);
   if (root->list_walk != walk) txn.store64(&root->list_walk, walk);
   txn.commit();
   begun_ = true;
@@ -68,10 +71,9 @@ bool ListWalk::take(Transaction& txn, const ListState& state, std::uint32_t code
   if (large_) return false;
   if (code >= seen_.size()) seen_.resize(std::max<std::size_t>(code + std::size_t{1}, seen_.size() * 3 / 2));
   Seen& seen = seen_[code];
-  const auto now = static_cast<std::uint32_t>(version_);
-  if (seen.number_and_one == 0 || seen.version != now) {
+  if (seen.number_and_one == 0 || seen.page != pages_) {
     const Ref entry = list_dictionary::entry_of(part_, state, code);
-    if (!has_number(seen, list_state::record_of(part_, entry).born)) {
+    if (seen.number_and_one == 0 || list_state::record_of(part_, entry).came_in_walk(walk_)) {
       const EntryHeader header = EntryHeader::load(txn.at(entry));
       const bool is_large = header.value_bytes >= kLargeValueBytes;
       if (!numbers_.empty() && (is_large || page_bytes_.size() >= kPageBytesAtMost)) return false;
@@ -87,16 +89,10 @@ bool ListWalk::take(Transaction& txn, const ListState& state, std::uint32_t code
       ++page_values_;
       seen.number_and_one = ++values_;
     }
-    seen.version = now;
+    seen.page = pages_;
   }
   numbers_.push_back(seen.number_and_one - 1);
   return true;
-}
-
-// Whether what had the code when it was seen last has it still: what came later is younger than that is long ago.
-bool ListWalk::has_number(const Seen& seen, std::uint32_t born) const noexcept {
-  const auto now = static_cast<std::uint32_t>(version_);
-  return seen.number_and_one != 0 && now - born >= now - seen.version;
 }
 
 void ListWalk::write_page() {

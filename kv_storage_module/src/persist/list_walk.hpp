@@ -1,7 +1,8 @@
 // Writing a List into a checkpoint, page by page while others write (collections/list_records.hpp).
 //
-// Values are written once, with the first page that has them. What tells them apart later is the code that they have
-// and the version of the list at which they got it: eight bytes are kept for each code of the list being walked.
+// Values are written once, with the first page that has them: of each code of the list, eight bytes tell that and under
+// which number. A code that goes to another value meanwhile gives itself away, as that came during the walk; and what
+// came during the walk is written again with each page that has it.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +33,12 @@ class ListWalk {
   enum class Taken : std::uint8_t { kPage, kEnd, kGone };
   struct Seen {
     std::uint32_t number_and_one = 0;  // 0 = never
-    std::uint32_t version = 0;         // low half of that of the list when it was seen last
+    std::uint32_t page = 0;            // in which it was seen last
   };
 
   [[nodiscard]] Taken take_page();
   // False = the page ends before this code.
   [[nodiscard]] bool take(Transaction& txn, const ListState& state, std::uint32_t code);
-  [[nodiscard]] bool has_number(const Seen& seen, std::uint32_t born) const noexcept;
   void write_page();
   void write_end();
 
@@ -46,6 +46,8 @@ class ListWalk {
   RecordWriter& out_;
   Binding list_;
   bool begun_ = false;
+  std::uint32_t walk_ = 0;       // the list's number for it
+  std::uint32_t pages_ = 0;      // begun
   std::vector<Seen> seen_;       // by code
   std::uint32_t values_ = 0;     // numbers given
   std::uint64_t positions_ = 0;  // written

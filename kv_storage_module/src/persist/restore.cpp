@@ -119,6 +119,15 @@ bool Restorer::is_valid(const RestoredCollection& to, ValueType type, ByteView v
 }
 
 bool Restorer::apply(LogKind kind, ByteView payload) {
+  try {
+    return read(kind, payload);
+  } catch (const Error& error) {  // a Map cannot have such a key, or not beside those that it has
+    if (error.code() != ErrorCode::kTypeMismatch && error.code() != ErrorCode::kInvalidArgument) throw;
+    return false;
+  }
+}
+
+bool Restorer::read(LogKind kind, ByteView payload) {
   switch (kind) {
     case LogKind::kPut:
       return put(payload);

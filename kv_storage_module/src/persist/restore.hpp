@@ -90,6 +90,7 @@ class Restorer {
     std::uint64_t hash;
   };
 
+  [[nodiscard]] bool read(LogKind kind, ByteView payload);
   [[nodiscard]] const RestoredCollection* find(std::uint32_t serial) const noexcept;
   [[nodiscard]] bool list_record(LogKind kind, ByteView payload);
   [[nodiscard]] std::uint32_t part_of(const RestoredCollection& to, std::uint64_t hash) const noexcept;

@@ -96,8 +96,8 @@ class ListVerifier {
     const std::uint64_t count = seen_[code];
     seen_.erase(code);
     if (record.code != code) complain_("a value of a list has another code", entry);
-    if (record.count != count || count == 0) {
-      complain_("a value counts " + std::to_string(record.count) + " positions, of which " + std::to_string(count) +
+    if (record.count() != count || count == 0) {
+      complain_("a value counts " + std::to_string(record.count()) + " positions, of which " + std::to_string(count) +
                     " are there",
                 entry);
     }
