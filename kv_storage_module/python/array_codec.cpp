@@ -158,7 +158,7 @@ Elements elements_of(ModuleState& state, PyObject* object, Scratch& scratch) {
   constexpr int kContiguous = pybind11::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
   if (array->descr != state.stored_dtype.get() || !pybind11::detail::check_flags(object, kContiguous)) {
     Elements elements = elements_by_any_way(state, object, scratch);
-    const bool has_descr = elements.key.size() > 1 + static_cast<unsigned char>(elements.key.front());
+    const bool has_descr = elements.key.size() > 1U + static_cast<unsigned char>(elements.key.front());
     if (has_descr) return elements;  // its fields may get other names in place
     state.stored_dtype = new_reference(array->descr);
     state.stored_itemsize = elements.itemsize;
