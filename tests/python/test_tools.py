@@ -6,7 +6,6 @@ import datetime
 import decimal
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -111,9 +110,8 @@ def fill(kv: Storage) -> None:
         kv.map(name).put(key, VALUES["nested"], ttl=30_000)
         kv.set(f"set of {name}").add(key)
     kv.set("fading").add("short", ttl=40_000)
-    if kv.stats()["path"] is None:  # a data directory has no Lists: see test_lists
-        kv.list("list").extend([1, 1, None, "x", VALUES["nested"], ARRAYS[4]])
-        kv.list("empty list")
+    kv.list("list").extend([1, 1, None, "x", VALUES["nested"], ARRAYS[4]])
+    kv.list("empty list")
     kv.map("empty", key=int)
     kv.set("untyped")
 
@@ -422,53 +420,12 @@ def test_get(store: Storage, path: Path) -> None:
     for name, key in (("ints", "5"), ("floats", "0.5"), ("texts", "ä"), ("days", "2018-06-06")):
         assert as_json("get", key, "-c", name, path)["value"]["a"][0] == 1
     assert lines("get", "5", "-c", "set of ints", path) == ["5"]
+    assert lines("get", "3", "-c", "list", path) == ["'x'"]
+    assert "no key '9'" in error("get", "9", "-c", "list", path, code=1)
+    assert "a List has no keys" in error("find", "*", "-c", "list", path)
     assert "no key 'absent'" in error("get", "absent", path, code=1)
     assert "'five' is none" in error("get", "five", "-c", "ints", path)
     assert "no collection 'none'" in error("get", "a", "-c", "none", path)
-
-
-LISTS = """
-import subprocess, sys
-import numpy as np
-from kv_storage import Storage
-
-def run(*arguments, stdin=None):
-    done = subprocess.run([sys.executable, "-m", "kv_storage", *arguments], input=stdin, capture_output=True)
-    return done.returncode, done.stdout, done.stderr
-
-kv = Storage()
-values = [1, 1, None, "x", {"a": [1, (2, None, b"x")]}]
-kv.list("list").extend([*values, np.arange(5, dtype=">i4")])
-kv.list("empty list")
-kv["key"] = 1
-kinds = kv.collections()
-assert run("get", "3", "-c", "list") == (0, b"'x'\\n", b"")
-assert run("get", "9", "-c", "list")[0] == 1
-assert b"no key '9'" in run("get", "9", "-c", "list")[2]
-assert b"a List has no keys" in run("find", "*", "-c", "list")[2]
-code, dump, errors = run("dump")
-assert code == 0, errors
-kv.clear()
-for name in kinds:
-    kv.drop(name)
-code, _, errors = run("load", "-", stdin=dump)
-assert code == 0, errors
-assert kv.collections() == kinds
-assert list(kv.list("list"))[:5] == values
-array = kv.list("list")[5]
-assert array.dtype == np.dtype(">i4") and array.tolist() == [0, 1, 2, 3, 4]
-assert list(kv.list("empty list")) == []
-assert kv["key"] == 1
-"""
-
-
-def test_lists() -> None:
-    # In the store of a process family: a data directory has none.
-    environment = {name: value for name, value in os.environ.items() if name != "KV_STORAGE_ATTACH"}
-    done = subprocess.run(
-        [sys.executable, "-c", LISTS], env=environment, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_find(store: Storage, path: Path) -> None:

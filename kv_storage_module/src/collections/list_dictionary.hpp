@@ -13,7 +13,7 @@ namespace kv {
 
 struct HashedValue {
   Value value;
-  std::uint32_t hash;
+  std::uint32_t hash = 0;
 };
 
 namespace list_dictionary {
