@@ -245,6 +245,31 @@ TEST_CASE("faults: what a collection held whose name was lost without power does
   check_contents(*open_store(path, 2), expected);
 }
 
+TEST_CASE("faults: a flush reaches all segments, and a checkpoint is named on disk before what it replaces is gone") {
+  for (const bool checkpoint : {false, true}) {
+    CAPTURE(checkpoint);
+    std::mt19937 random(1);
+    const TemporaryDirectory root;
+    ForgetfulFiles forgetful(root.path());
+    const InPlaceOfFiles in_place(forgetful);
+    Contents expected;
+    {
+      const auto store = open_store(root.path());
+      for (char c = 'a'; c < 'l'; ++c) store->root().put({&c, 1}, bytes_value(std::string(900'000, c)));
+      CHECK(names_with(root.path(), "log-").size() > 2);
+      expected = contents_of(*store);
+      if (checkpoint) {
+        store->checkpoint();
+      } else {
+        store->flush();
+      }
+      forgetful.stop();
+    }
+    forgetful.lose_power(random, true);
+    check_contents(*open_store(root.path()), expected);
+  }
+}
+
 TEST_CASE("faults: without power, what was synced is there, and of the rest a beginning") {
   // One part, so that there is one order of writes. The oracle has the state after each of them.
   for (unsigned seed = 0; seed < 40; ++seed) {

@@ -139,6 +139,12 @@ class ForgetfulFiles : public persist::Files {
     }
     return 0;
   }
+  // At once on disk, whatever other names are: a file that is still needed must not be removed.
+  int remove(int directory, const char* name) noexcept override {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) durable_names_.erase(name);
+    return Files::remove(directory, name);
+  }
   // A start of the machine of its own, so that lost pages are believed.
   std::uint64_t boot() noexcept override { return boot_; }
 
