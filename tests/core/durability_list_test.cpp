@@ -8,6 +8,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <random>
 #include <string>
 #include <thread>
@@ -583,6 +584,23 @@ TEST_CASE("durable lists: repair keeps positions, and tells what is lost") {
       list.insert(0, bytes_value(value));
       list.append(bytes_value(value));
     }
+  }
+  SUBCASE("nothing") {
+    const Inspection found = inspect_directory(path);
+    CHECK(found.damage.empty());
+    for (const InspectedFile& file : found.files) {
+      if (file.kind != InspectedFile::Kind::kCheckpoint) continue;
+      CHECK(file.entries == 20'000);
+      CHECK(file.records ==
+            std::map<std::string, std::uint64_t>{{"create", 1}, {"list page", 5}, {"list end", 1}, {"end", 1}});
+    }
+    const RepairReport report = repair_directory(path, repaired, {.max_memory = 64 * kMiB});
+    CHECK(report.lost.empty());
+    CHECK(report.notes.empty());
+    Model expected = model;
+    expected.insert(expected.begin(), {"c", "b", "a"});
+    expected.insert(expected.end(), {"a", "b", "c"});
+    check_list(repaired, expected, 1);
   }
   SUBCASE("a page of a checkpoint") {
     const auto pages = of_kind(records_of(path, "checkpoint-", persist::kCheckpointMagic), LogKind::kListPage);
