@@ -40,6 +40,25 @@ void run_to(std::uint64_t number, const std::function<void()>& operation) {
   }
 }
 
+std::string told(const Contents& contents, const std::string& key) {
+  const auto at = contents.find(key);
+  return at == contents.end() ? "absent" : '"' + at->second.substr(0, 40) + '"';
+}
+
+// What is neither of the two, or else what differs from the contents before.
+std::string differences(const Contents& found, const Contents& before, const Contents& after) {
+  std::string neither, changed;
+  for (const Contents* contents : {&found, &before, &after}) {
+    for (const auto& [key, value] : *contents) {
+      const std::string is = told(found, key), was = told(before, key), would = told(after, key);
+      const std::string line = "\n  " + key + " is " + is + ", was " + was + ", would be " + would;
+      if (is != was && is != would && neither.find(line) == std::string::npos) neither += line;
+      if (was != would && changed.find(line) == std::string::npos) changed += line;
+    }
+  }
+  return neither.empty() ? changed : neither;
+}
+
 void run(const Scenario& scenario, std::uint64_t kills, Random& random) {
   const auto store = make_scenario_store();
   const auto operation = [&] { scenario.operate(*store); };
@@ -58,7 +77,9 @@ void run(const Scenario& scenario, std::uint64_t kills, Random& random) {
     try {
       require_sound(*store, "at once");
       const auto found = contents_of(*store);
-      if (!possible(scenario, found, before, after)) throw std::runtime_error("neither the old nor the new contents");
+      if (!possible(scenario, found, before, after)) {
+        throw std::runtime_error("neither the old nor the new contents" + differences(found, before, after));
+      }
       kept += found == before;
       dismantle(*store, random);
     } catch (const std::exception& error) {
