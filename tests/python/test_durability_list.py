@@ -61,7 +61,7 @@ def test_long_columns(path: Path) -> None:
         kv.checkpoint()
         del column[::2]
         column.reverse()
-    expected = hours.tolist()
+    expected: list[Any] = hours.tolist()
     expected[1000:1010] = ["x"] * 5
     del expected[::2]
     expected.reverse()
