@@ -1,6 +1,6 @@
 """Measures kv_storage beside dict and other stores, each (workload, peer) in a process of its own.
 
-    python benchmarks/run.py                                    # everything, about 25 minutes on 2 cores
+    python benchmarks/run.py                                    # everything, about 35 minutes on 2 cores
     python benchmarks/run.py --quick                            # a smoke test; the figures mean nothing
     python benchmarks/run.py --workloads kv,csv --peers kv_storage,lmdb --json out.json
 

@@ -139,7 +139,10 @@ void DurableLog::append(Transaction& txn, std::uint8_t kind, std::span<const Byt
   const RecordHeader header{0, RecordHeader::pack(kind, payload_bytes), load64(&log.durable)};
   Segment& segment = current_segment(txn.part());
   const std::uint64_t position = log.tail;
-  if (!kRecordFirst) txn.store64(&log.tail, position + bytes), txn.commit();
+  if (!kRecordFirst) {
+    txn.store64(&log.tail, position + bytes);
+    txn.commit();
+  }
   try {
     segment.write(kFileHeaderBytes + (position - log.segment_first), position, header, pieces);
   } catch (const Error& error) {
