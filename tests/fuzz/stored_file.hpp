@@ -76,6 +76,7 @@ class Restoration {
  public:
   explicit Restoration(const persist::NameHistory& names)
       : arena_(Arena::create({.max_memory = 16 << 20, .parts = 2})) {
+    arena_->header().hash_seed = 1;  // a finding is one again when its file is read again
     make_root_hash(*arena_);
     collections_ = persist::make_collections(*arena_, names);
   }

@@ -300,14 +300,17 @@ bool Restorer::key_type(ByteView payload) {
   PayloadReader reader(payload);
   const auto serial = reader.number<std::uint32_t>();
   const auto type = reader.number<std::uint32_t>();
-  if (!reader.ok() || !reader.empty() || type > static_cast<std::uint32_t>(KeyType::kDatetime)) return false;
+  if (!reader.ok() || !reader.empty() || type == 0 || type > static_cast<std::uint32_t>(KeyType::kDatetime))
+    return false;
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return true;
   if (to->list) return false;
   if (!is_ordered(to->record.kind)) return false;
   Transaction txn(home(*to));
   CollectionRoot& root = *find_root(txn, to->record.binding);
-  if (root.key_type != type) txn.store32(&root.key_type, type);
+  if (root.key_type == type) return true;
+  if (root.key_type != 0) return false;  // it is fixed once
+  txn.store32(&root.key_type, type);
   txn.commit();
   return true;
 }
@@ -355,6 +358,7 @@ bool Restorer::page(ByteView payload) {
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return reader.ok();
   if (to->list) return false;
+  for (auto& items : targets_) items.clear();  // of a page that made no sense half-way: its bytes are gone
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto front = reader.number<PageEntry>();
     Item item{};
@@ -369,7 +373,6 @@ bool Restorer::page(ByteView payload) {
   if (!reader.empty()) return false;
   for (std::uint32_t part = 0; part < targets_.size(); ++part) {
     put_page(*to, arena_.part(part), targets_[part]);
-    targets_[part].clear();
   }
   return true;
 }
