@@ -23,8 +23,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "index/append_sorted.hpp"
 #include "index/cursor.hpp"
-#include "index/insert_sorted.hpp"
 #include "index/key_index.hpp"
 #include "index/lookaside.hpp"
 #include "memory/arena.hpp"
@@ -39,6 +39,7 @@ constexpr unsigned kDates = 1000;
 constexpr std::size_t kValueBytes = 100;
 constexpr std::uint64_t kHashSeed = 1;
 constexpr std::size_t kSlices = 20;
+constexpr std::size_t kSortedBatch = 1000;
 
 double thread_seconds() {
   timespec time{};
@@ -80,18 +81,23 @@ class Index {
 
   void insert(ByteView key) {
     kv::Transaction txn(part_);
-    const Ref replaced = kv::insert(txn, root_word(), make_entry(txn, key));
+    const Ref replaced = kv::insert(txn, root_word(), make_entry(txn, txn, key));
     if (replaced != kv::kNullRef) txn.free(replaced);
     txn.commit();
   }
-  void insert_sorted(const Keys& keys, std::size_t from) {
-    kv::Transaction txn(part_);
-    std::vector<Ref> entries, replaced;
-    for (std::size_t i = from; i < std::min(from + kv::kSortedBatch, keys.size()); ++i) {
-      entries.push_back(make_entry(txn, keys[i]));
+  // As many in a step as its journal has room for.
+  void append_sorted(const Keys& keys, std::size_t from, std::size_t to) {
+    while (from < to) {
+      kv::Transaction txn(part_);
+      kv::BlockSupply blocks(txn);
+      kv::SortedAppender appender(blocks, root_word());
+      for (; from < to && txn.journal_room() >= appender.journal_needed(); ++from) {
+        appender.add(make_entry(txn, blocks, keys[from]));
+      }
+      appender.finish();
+      blocks.settle();
+      txn.commit();
     }
-    kv::insert_sorted(txn, root_word(), entries, replaced);
-    txn.commit();
   }
   void erase(ByteView key) {
     kv::Transaction txn(part_);
@@ -134,10 +140,11 @@ class Index {
   [[nodiscard]] void* table_word() const { return &part_.control().catalog; }
   [[nodiscard]] kv::Lookaside lookaside() const { return {part_, kv::load32(table_word())}; }
 
-  static Ref make_entry(kv::Transaction& txn, ByteView key) {
+  template <class Blocks>
+  static Ref make_entry(kv::Transaction& txn, Blocks& blocks, ByteView key) {
     const kv::EntryHeader header{kv::kEntryKind, kv::ValueType::kBytes, static_cast<std::uint16_t>(key.size()),
                                  kValueBytes};
-    const Ref entry = txn.allocate(header.total_bytes());
+    const Ref entry = blocks.allocate(header.total_bytes());
     static const std::string value(kValueBytes, 'v');
     kv::store_relaxed<std::uint64_t>(txn.fresh(entry), header.encode());
     kv::copy_in(txn.fresh(entry) + kv::kEntryHeaderBytes, key.data(), key.size());
@@ -185,9 +192,9 @@ void measure_index(const Keys& inserted, const Keys& asked, const Keys& sorted) 
   }
   measure("index", "erase", asked.size(), [&](std::size_t i) { index.erase(asked[i]); });
 
-  Index batches;
-  measure("index", "sorted", sorted.size() / kv::kSortedBatch * kv::kSortedBatch, [&](std::size_t i) {
-    if (i % kv::kSortedBatch == 0) batches.insert_sorted(sorted, i);
+  Index appended;
+  measure("index", "sorted", sorted.size() / kSortedBatch * kSortedBatch, [&](std::size_t i) {
+    if (i % kSortedBatch == 0) appended.append_sorted(sorted, i, i + kSortedBatch);
   });
   std::printf("%-20s %-8s %8.1f bytes an entry above header, key and value\n", "index", "memory",
               bytes - static_cast<double>(entry_bytes));
@@ -209,8 +216,8 @@ void measure_map(const char* name, const Keys& inserted, const Keys& asked) {
 int main(int argc, char** argv) {
   const auto entries = static_cast<unsigned>(argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000);
   std::mt19937 random(static_cast<unsigned>(argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1));
-  if (entries < kSlices * kv::kSortedBatch) {
-    std::fprintf(stderr, "index_bench: needs at least %zu entries\n", kSlices * kv::kSortedBatch);
+  if (entries < kSlices * kSortedBatch) {
+    std::fprintf(stderr, "index_bench: needs at least %zu entries\n", kSlices * kSortedBatch);
     return 2;
   }
   Keys inserted;

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "kv_storage/error.hpp"
+#include "memory/block_supply.hpp"
 #include "support/memory_check.hpp"
 
 namespace kv::test {
@@ -114,6 +115,70 @@ TEST_CASE("allocator: random allocations, frees and rollbacks agree with a model
   }
   check(part, {});
   CHECK(part.control().allocator.used_bytes == 0);
+}
+
+TEST_CASE("block supply: many blocks of a step agree with a model") {
+  auto arena = Arena::create({.max_memory = 256 * kMiB, .parts = 1});
+  Part& part = arena->part(0);
+  std::mt19937 random(3);
+  Model model;
+  for (int step = 0; step < 200; ++step) {
+    Model after = model;
+    Transaction txn(part);
+    BlockSupply blocks(txn);
+    const std::size_t usual = random() % 1000;
+    while (txn.journal_room() > BlockSupply::kJournalToAllocate + BlockSupply::kJournalToSettle + 500 &&
+           random() % 3000 != 0) {
+      const std::size_t bytes = random() % 8 == 0 ? random_size(random) : usual;
+      const Ref block = blocks.allocate(bytes);
+      const auto byte = static_cast<unsigned char>(random());
+      fill(txn, block, bytes, byte);
+      REQUIRE(after.blocks.emplace(block, std::pair{bytes, byte}).second);
+    }
+    // As an index does: blocks of earlier steps are freed before the supply is settled.
+    for (auto at = model.blocks.begin(); at != model.blocks.end() && random() % 8 != 0; ++at) {
+      txn.free(at->first);
+      after.blocks.erase(at->first);
+    }
+    if (random() % 4 == 0) continue;  // not settled, and rolled back
+    blocks.settle();
+    if (random() % 4 == 0) continue;  // settled, and rolled back
+    txn.commit();
+    model = std::move(after);
+    for (auto at = model.blocks.begin(); at != model.blocks.end();) {
+      if (model.blocks.size() > 3000 || random() % 4 == 0) {
+        txn.free(at->first);
+        if (txn.journal_room() < 500) txn.commit();
+        at = model.blocks.erase(at);
+      } else {
+        ++at;
+      }
+    }
+    txn.commit();
+  }
+  check(part, model);
+  CHECK(model.blocks.size() > 100);
+}
+
+TEST_CASE("block supply: one allocation and settling journal no more than they say") {
+  auto arena = Arena::create({.max_memory = 256 * kMiB, .parts = 1});
+  Part& part = arena->part(0);
+  for (const bool one_each : {true, false}) {
+    Transaction txn(part);
+    BlockSupply blocks(txn);
+    for (std::size_t size_class = 0; size_class < kSizeClasses; ++size_class) {
+      for (int i = 0; i < (one_each ? 1 : 70); ++i) {
+        if (txn.journal_room() < BlockSupply::kJournalToAllocate + BlockSupply::kJournalToSettle) break;
+        const std::size_t before = txn.journal_room();
+        static_cast<void>(blocks.allocate(size_class_bytes(size_class)));
+        CHECK(before - txn.journal_room() <= BlockSupply::kJournalToAllocate);
+      }
+    }
+    const std::size_t before = txn.journal_room();
+    blocks.settle();
+    CHECK(before - txn.journal_room() <= BlockSupply::kJournalToSettle);
+  }
+  CHECK(blocks_in_use(part).empty());
 }
 
 TEST_CASE("allocator: large blocks are aligned for NumPy") {

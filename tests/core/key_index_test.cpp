@@ -1,50 +1,14 @@
 #include "index/key_index.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "index/dismantle.hpp"
-#include "index/insert_sorted.hpp"
-#include "index/verify.hpp"
 #include "kv_storage/error.hpp"
-#include "support/index_model.hpp"
+#include "support/index_check.hpp"
 #include "support/key_sets.hpp"
 
 namespace kv::test {
 namespace {
-
-using Model = std::map<std::string, std::string>;
-
-// Operations until every kind of change has happened many times; each ends in a commit.
-void run_random_operations(Part& part, Model& model, const KeySet& keys, Random& random, int operations,
-                           unsigned puts_in_ten) {
-  for (int i = 0; i < operations; ++i) {
-    const std::string key = keys.draw(random);
-    Transaction txn(part);
-    if (below(random, 10) < puts_in_ten) {
-      const std::string value = std::to_string(below(random, 1000));
-      REQUIRE(put(txn, key, value) == !model.contains(key));
-      model[key] = value;
-    } else {
-      REQUIRE(remove(txn, key) == (model.erase(key) == 1));
-    }
-    txn.commit();
-  }
-}
-
-void check_contents(Part& part, const Model& model, const KeySet& keys, Random& random) {
-  for (const auto& [key, value] : model) {
-    const Ref entry = find(part, root_of(part), key);
-    REQUIRE(entry != kNullRef);
-    REQUIRE(key_of(part, entry) == key);
-    REQUIRE(value_of(part, entry) == value);
-  }
-  for (int i = 0; i < 300; ++i) {
-    const std::string key = keys.draw(random);
-    REQUIRE((find(part, root_of(part), key) != kNullRef) == model.contains(key));
-    REQUIRE((find(part, root_of(part), key + "x") != kNullRef) == model.contains(key + "x"));
-  }
-}
 
 void put_one(Part& part, ByteView key) {
   Transaction txn(part);
@@ -57,25 +21,6 @@ bool remove_one(Part& part, ByteView key) {
   const bool removed = remove(txn, key);
   txn.commit();
   return removed;
-}
-
-// Every rule of the structure; every block in use belongs to it.
-void check_structure(Part& part, const Model& model, IndexShape shape = IndexShape::kCompact) {
-  std::set<Ref> reached;
-  std::size_t entries = 0;
-  std::vector<std::string> violations;
-  verify_index(
-      part, root_of(part), [&](Ref ref) { reached.insert(ref); },
-      [&](Ref ref) {
-        reached.insert(ref);
-        ++entries;
-      },
-      violations, shape);
-  for (const std::string& violation : violations) FAIL_CHECK(violation);
-  CHECK(entries == model.size());
-  const auto in_use = blocks_in_use(part);
-  CHECK(in_use.size() == reached.size());
-  for (const auto& [ref, bytes] : in_use) REQUIRE(reached.contains(ref));
 }
 
 }  // namespace
@@ -199,62 +144,6 @@ TEST_CASE("key index: thousands of levels") {
   for (std::size_t bytes = 0; bytes < 2500; bytes += 2) {
     CHECK(remove_one(part, std::string(bytes, 'a')));
     model.erase(std::string(bytes, 'a'));
-  }
-  check_structure(part, model);
-}
-
-TEST_CASE("key index: sorted batches make the tree that single insertions make") {
-  for (const KeySet& keys : key_sets()) {
-    CAPTURE(keys.name);
-    auto arena = Arena::create({.max_memory = 256 * kMiB, .parts = 1});
-    Part& part = arena->part(0);
-    Random random(14);
-    Model model;
-    const bool long_keys = keys.draw(random).size() > 60'000;
-    for (int round = 0; round < (long_keys ? 10 : 80); ++round) {
-      Model batch;
-      for (unsigned i = below(random, 2 * kSortedBatch); i > 0; --i) {
-        if (batch.size() < kSortedBatch) batch[keys.draw(random)] = std::to_string(round);
-      }
-      Transaction txn(part);
-      std::vector<Ref> entries, replaced;
-      for (const auto& [key, value] : batch) entries.push_back(make_entry(txn, key, value));
-      REQUIRE(txn.journal_room() >= kSortedJournal);
-      insert_sorted(txn, root_word(part), entries, replaced);
-      if (below(random, 8) == 0) continue;  // rolled back
-      const std::size_t before = model.size();
-      for (const auto& [key, value] : batch) model[key] = value;
-      CHECK(replaced.size() == batch.size() - (model.size() - before));
-      for (const Ref entry : replaced) txn.free(entry);
-      txn.commit();
-    }
-    check_contents(part, model, keys, random);
-    check_structure(part, model);
-    run_random_operations(part, model, keys, random, long_keys ? 20 : 1000, 5);
-    check_contents(part, model, keys, random);
-    check_structure(part, model);
-  }
-}
-
-TEST_CASE("key index: a sorted batch on a path of thousands of nodes") {
-  auto arena = Arena::create({.max_memory = 512 * kMiB, .parts = 1});
-  Part& part = arena->part(0);
-  Model model;
-  for (std::size_t bytes = 0; bytes < 5000; ++bytes) {
-    if (bytes % 7 == 0) continue;
-    put_one(part, std::string(bytes, 'a'));
-    model[std::string(bytes, 'a')] = "";
-  }
-  for (std::size_t first = 0; first < 5000; first += 64 * 7) {
-    Transaction txn(part);
-    std::vector<Ref> entries, replaced;
-    for (std::size_t bytes = first; bytes < std::min<std::size_t>(first + 64 * 7, 5000); bytes += 7) {
-      entries.push_back(make_entry(txn, std::string(bytes, 'a')));
-      model[std::string(bytes, 'a')] = "";
-    }
-    insert_sorted(txn, root_word(part), entries, replaced);
-    CHECK(replaced.empty());
-    txn.commit();
   }
   check_structure(part, model);
 }

@@ -13,13 +13,7 @@ namespace {
           due_ms != kNeverDue};
 }
 
-}  // namespace
-
-std::size_t entry_bytes(ByteView key, const Value& value, std::uint64_t due_ms) noexcept {
-  return header_for(key, value, due_ms).total_bytes();
-}
-
-Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms, std::size_t behind) {
+void check_sizes(ByteView key, const Value& value) {
   if (key.size() > kMaxKeyBytes) {
     throw Error(ErrorCode::kInvalidArgument,
                 "a key of " + std::to_string(key.size()) + " bytes is longer than " + std::to_string(kMaxKeyBytes));
@@ -28,16 +22,37 @@ Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t
     throw Error(ErrorCode::kInvalidArgument,
                 "a value of " + std::to_string(value.size()) + " bytes is longer than 4 GiB less one");
   }
-  const EntryHeader header = header_for(key, value, due_ms);
-  const std::size_t bytes = header.total_bytes();
-  const Ref entry = txn.allocate(behind == 0 ? bytes : (bytes + 7) / 8 * 8 + behind);
-  std::byte* const at = txn.fresh(entry);
+}
+
+void fill_entry(std::byte* at, const EntryHeader& header, ByteView key, const Value& value, std::uint64_t due_ms) {
   store_relaxed<std::uint64_t>(at, header.encode());
   copy_in(at + kEntryHeaderBytes, key.data(), key.size());
   std::byte* const to = at + header.value_offset();
   copy_in(to, value.data.data(), value.data.size());
   copy_in(to + value.data.size(), value.trailer.data(), value.trailer.size());
   if (header.expires) store_relaxed<std::uint64_t>(at + header.due_offset(), due_ms);
+}
+
+}  // namespace
+
+std::size_t entry_bytes(ByteView key, const Value& value, std::uint64_t due_ms) noexcept {
+  return header_for(key, value, due_ms).total_bytes();
+}
+
+Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms, std::size_t behind) {
+  check_sizes(key, value);
+  const EntryHeader header = header_for(key, value, due_ms);
+  const std::size_t bytes = header.total_bytes();
+  const Ref entry = txn.allocate(behind == 0 ? bytes : (bytes + 7) / 8 * 8 + behind);
+  fill_entry(txn.fresh(entry), header, key, value, due_ms);
+  return entry;
+}
+
+Ref make_entry(BlockSupply& blocks, ByteView key, const Value& value) {
+  check_sizes(key, value);
+  const EntryHeader header = header_for(key, value, kNeverDue);
+  const Ref entry = blocks.allocate(header.total_bytes());
+  fill_entry(blocks.txn().fresh(entry), header, key, value, kNeverDue);
   return entry;
 }
 

@@ -5,6 +5,7 @@
 
 #include "index/entry.hpp"
 #include "kv_storage/value.hpp"
+#include "memory/block_supply.hpp"
 #include "memory/transaction.hpp"
 
 namespace kv {
@@ -14,7 +15,9 @@ namespace kv {
 // 8-aligned behind all else.
 [[nodiscard]] Ref make_entry(Transaction& txn, ByteView key, const Value& value, std::uint64_t due_ms = kNeverDue,
                              std::size_t behind = 0);
-// How many bytes that needs, without `behind`.
+// The same from a supply of blocks; it never expires.
+[[nodiscard]] Ref make_entry(BlockSupply& blocks, ByteView key, const Value& value);
+// How many bytes an entry needs, without `behind`.
 [[nodiscard]] std::size_t entry_bytes(ByteView key, const Value& value, std::uint64_t due_ms) noexcept;
 
 // Address of a live entry's value. Under the lock, under a pin, or for use in a section whose bounds were checked.

@@ -22,48 +22,48 @@ void write_tail(Transaction& txn, const NodeView& node, const ChildList& childre
   if (node.counted()) txn.write(node.count_slot(first), children.counts.data() + first, count * sizeof(std::uint32_t));
 }
 
-std::array<std::uint64_t, 4> bitmap_of(const ChildList& children, unsigned count) noexcept {
+// Children of a node under construction, in edge order.
+struct Children {
+  std::span<const std::uint8_t> edges;
+  std::span<const Ref> refs;
+  std::span<const std::uint32_t> counts;  // if the node is counted
+};
+
+std::array<std::uint64_t, 4> bitmap_of(std::span<const std::uint8_t> edges) noexcept {
   std::array<std::uint64_t, 4> bitmap{};
-  for (unsigned i = 0; i < count; ++i) {
-    bitmap[children.edges[i] / 64U] |= std::uint64_t{1} << (children.edges[i] % 64);
-  }
+  for (const std::uint8_t edge : edges) bitmap[edge / 64U] |= std::uint64_t{1} << (edge % 64);
   return bitmap;
 }
 
-void fill_edges(std::byte* node, NodeShape shape, const ChildList& children) {
+void fill_edges(std::byte* node, NodeShape shape, std::span<const std::uint8_t> edges) {
   if (shape.form == NodeForm::kArray) {
-    copy_in(node + kNodeHeaderBytes, children.edges.data(), children.count);
+    copy_in(node + kNodeHeaderBytes, edges.data(), edges.size());
     return;
   }
-  const std::array<std::uint64_t, 4> bitmap = bitmap_of(children, children.count);
+  const std::array<std::uint64_t, 4> bitmap = bitmap_of(edges);
   copy_in(node + kNodeHeaderBytes, bitmap.data(), sizeof bitmap);
 }
 
 // References or counts: one number for each child.
-void fill_numbers(std::byte* to, NodeShape shape, const ChildList& children,
-                  const std::array<std::uint32_t, 256>& numbers) {
+void fill_numbers(std::byte* to, NodeShape shape, std::span<const std::uint8_t> edges,
+                  std::span<const std::uint32_t> numbers) {
   if (shape.form != NodeForm::kFull) {
-    copy_in(to, numbers.data(), children.count * sizeof numbers[0]);
+    copy_in(to, numbers.data(), numbers.size_bytes());
     return;
   }
   std::array<std::uint32_t, 256> by_edge{};
-  for (unsigned i = 0; i < children.count; ++i) by_edge[children.edges[i]] = numbers[i];
+  for (std::size_t i = 0; i < edges.size(); ++i) by_edge[edges[i]] = numbers[i];
   copy_in(to, by_edge.data(), sizeof by_edge);
 }
 
-}  // namespace
-
-Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, const ChildList& children, Ref terminal,
+void fill_node(std::byte* node, std::uint8_t kind, const PrefixPieces& prefix, const Children& children, Ref terminal,
                ByteClasses classes) {
   const NodeShape shape = kNodeShapes[kind];
-  const Ref ref = txn.allocate(node_bytes(shape, prefix.size()));
-  std::byte* const node = txn.fresh(ref);
-
   const NodeHeader header{static_cast<std::uint8_t>(kind | (terminal != kNullRef ? kTerminalFlag : 0)),
-                          static_cast<std::uint8_t>(children.count - 1), static_cast<std::uint16_t>(prefix.size()),
-                          classes};
+                          static_cast<std::uint8_t>(children.edges.size() - 1),
+                          static_cast<std::uint16_t>(prefix.size()), classes};
   store_relaxed<std::uint64_t>(node, header.encode());
-  fill_edges(node, shape, children);
+  fill_edges(node, shape, children.edges);
 
   std::byte* to = node + kNodeHeaderBytes + shape.edge_bytes;
   copy_in(to, prefix.head.data(), prefix.head.size());
@@ -72,9 +72,29 @@ Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, 
   copy_in(to, prefix.tail.data(), prefix.tail.size());
 
   std::byte* const refs = node + refs_offset(shape, prefix.size());
-  fill_numbers(refs, shape, children, children.refs);
-  if (shape.counted) fill_numbers(refs + shape.capacity * sizeof(Ref), shape, children, children.counts);
+  fill_numbers(refs, shape, children.edges, children.refs);
+  if (shape.counted) fill_numbers(refs + shape.capacity * sizeof(Ref), shape, children.edges, children.counts);
   if (terminal != kNullRef) store_relaxed<Ref>(refs + (shape.capacity - 1U) * sizeof(Ref), terminal);
+}
+
+}  // namespace
+
+Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, const ChildList& children, Ref terminal,
+               ByteClasses classes) {
+  const Ref ref = txn.allocate(node_bytes(kNodeShapes[kind], prefix.size()));
+  const std::size_t count = children.count;
+  fill_node(txn.fresh(ref), kind, prefix,
+            {std::span(children.edges).first(count), std::span(children.refs).first(count),
+             std::span(children.counts).first(count)},
+            terminal, classes);
+  return ref;
+}
+
+Ref build_node(BlockSupply& blocks, ByteView prefix, std::span<const std::uint8_t> edges, std::span<const Ref> refs,
+               Ref terminal, ByteClasses classes) {
+  const std::uint8_t kind = fitting_kind(edges.size() + (terminal != kNullRef ? 1 : 0), prefix.size());
+  const Ref ref = blocks.allocate(node_bytes(kNodeShapes[kind], prefix.size()));
+  fill_node(blocks.txn().fresh(ref), kind, {prefix}, {edges, refs, {}}, terminal, classes);
   return ref;
 }
 
@@ -123,7 +143,7 @@ void keep_first_children(Transaction& txn, const NodeView& node, const ChildList
   NodeHeader header = node.header();
   header.last_child = static_cast<std::uint8_t>(count - 1);
   if (node.shape().form != NodeForm::kArray) {
-    const std::array<std::uint64_t, 4> bitmap = bitmap_of(children, count);
+    const std::array<std::uint64_t, 4> bitmap = bitmap_of(std::span(children.edges).first(count));
     txn.write(node.edges(), bitmap.data(), sizeof bitmap);
   }
   if (node.shape().form == NodeForm::kFull) {

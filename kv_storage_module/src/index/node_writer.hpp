@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "index/node.hpp"
+#include "memory/block_supply.hpp"
 #include "memory/transaction.hpp"
 
 namespace kv {
@@ -22,6 +24,10 @@ struct PrefixPieces {
 // its terminal flag is set here. Throws Error{kOverCapacity}.
 [[nodiscard]] Ref build_node(Transaction& txn, std::uint8_t kind, const PrefixPieces& prefix, const ChildList& children,
                              Ref terminal, ByteClasses classes);
+
+// The same from a supply of blocks: the smallest node, not counted, for these children in edge order.
+[[nodiscard]] Ref build_node(BlockSupply& blocks, ByteView prefix, std::span<const std::uint8_t> edges,
+                             std::span<const Ref> refs, Ref terminal, ByteClasses classes);
 
 // Journaled changes of a reachable node. The first two need a free slot; at least one child has to be left.
 void add_child_in_place(Transaction& txn, const NodeView& node, std::uint8_t edge, Ref child);

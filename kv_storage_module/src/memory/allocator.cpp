@@ -293,6 +293,33 @@ class SmallBlocks {
     return static_cast<Ref>(head * kGranulesPerChunk + offset / kGranule);
   }
 
+  // The first word with a free block.
+  [[nodiscard]] OpenBlocks open(std::size_t size_class) {
+    const SizeClass& shape = kSizeClassTable[size_class];
+    std::uint32_t head = state_.small_runs[size_class];
+    if (head == kNoChunk) head = new_run(size_class);
+    auto* const bitmap = reinterpret_cast<std::uint64_t*>(chunk_address(part_, head));
+    std::uint32_t word = entry_of(part_, head)->hint;
+    while (load64(bitmap + word) == ~std::uint64_t{0}) ++word;
+    const std::uint32_t offset = shape.first_offset + word * 64 * shape.block_bytes;
+    return {static_cast<Ref>(head * kGranulesPerChunk + offset / kGranule),
+            static_cast<std::uint32_t>(shape.block_bytes / kGranule), ~load64(bitmap + word), bitmap + word, head};
+  }
+
+  void close(const OpenBlocks& blocks) {
+    const std::uint64_t taken = ~blocks.free & ~load64(blocks.word);
+    if (taken == 0) return;
+    ChunkEntry* const entry = entry_of(part_, blocks.run);
+    const std::size_t size_class = entry->size_class;
+    const SizeClass& shape = kSizeClassTable[size_class];
+    const auto* const bitmap = reinterpret_cast<const std::uint64_t*>(chunk_address(part_, blocks.run));
+    const auto count = static_cast<std::uint32_t>(std::popcount(taken));
+    txn_.store64(blocks.word, ~blocks.free);
+    store_use(entry, entry->used + count, static_cast<std::uint32_t>(blocks.word - bitmap));
+    if (entry->used == shape.blocks) unlink(blocks.run, size_class);
+    runs_.count(&state_.used_bytes, std::int64_t{count} * shape.block_bytes);
+  }
+
   void free(Ref block, std::uint32_t head) {
     const SmallBlock found = find_small_block(part_, block, head);
     ChunkEntry* const entry = found.run;
@@ -403,6 +430,9 @@ void free_large(Transaction& txn, Ref block, std::uint32_t head) {
 Ref allocate_block(Transaction& txn, std::size_t bytes) {
   return bytes <= kMaxSmallBytes ? SmallBlocks(txn).allocate(size_class_of(bytes)) : allocate_large(txn, bytes);
 }
+
+OpenBlocks open_blocks(Transaction& txn, std::size_t size_class) { return SmallBlocks(txn).open(size_class); }
+void close_blocks(Transaction& txn, const OpenBlocks& blocks) { SmallBlocks(txn).close(blocks); }
 
 void free_block(Transaction& txn, Ref block) {
   const std::uint32_t head = run_of(txn.part(), block);

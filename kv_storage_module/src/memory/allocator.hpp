@@ -24,6 +24,19 @@ void free_block(Transaction& txn, Ref block);
 [[nodiscard]] std::size_t journal_for_free(const Part& part, Ref block, std::size_t before);
 [[nodiscard]] std::size_t allocated_bytes(const Part& part, Ref block) noexcept;
 
+// The blocks that one bitmap word of a run stands for, taken out of the allocator's sight until they are closed. For
+// memory/block_supply.hpp, which says how.
+struct OpenBlocks {
+  Ref first = kNullRef;           // the block of bit 0; null = nothing is open
+  std::uint32_t granules = 0;     // from one to the next
+  std::uint64_t free = 0;         // a bit for each block that may still be handed out
+  std::uint64_t* word = nullptr;  // in the bitmap
+  std::uint32_t run = 0;          // its first chunk
+};
+[[nodiscard]] OpenBlocks open_blocks(Transaction& txn, std::size_t size_class);
+// Those no longer free count as allocated from here on.
+void close_blocks(Transaction& txn, const OpenBlocks& blocks);
+
 // Gives large free runs back to the system while free memory exceeds the slack. Commits steps of its own.
 void trim_free_runs(Transaction& txn) noexcept;
 

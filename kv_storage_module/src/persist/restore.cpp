@@ -1,14 +1,13 @@
 #include "persist/restore.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "collections/categories.hpp"
 #include "collections/keyed.hpp"
 #include "collections/records.hpp"
+#include "index/append_sorted.hpp"
 #include "index/cursor.hpp"
-#include "index/insert_sorted.hpp"
 #include "index/key_index.hpp"
 #include "index/lookaside.hpp"
 #include "kv_storage/error.hpp"
@@ -382,46 +381,50 @@ void Restorer::put_page(const RestoredCollection& to, Part& part, std::span<cons
   const bool sorted = !is_ordered(to.record.kind) &&
                       std::adjacent_find(items.begin(), items.end(), ascending) == items.end() &&
                       std::none_of(items.begin(), items.end(), [](const Item& i) { return i.due_ms != kNeverDue; });
-  for (std::size_t first = 0; first < items.size(); first += kSortedBatch) {
-    const auto batch = items.subspan(first, std::min(kSortedBatch, items.size() - first));
-    if (sorted && put_sorted(to, part, batch)) continue;
-    for (const Item& item : batch) put_one(to, part, item);
+  while (sorted && !items.empty()) {
+    const std::size_t appended = append(to, part, items);
+    if (appended == 0) break;
+    items = items.subspan(appended);
   }
+  for (const Item& item : items) put_one(to, part, item);
 }
 
-// False = one of the keys is there already, and nothing has changed.
-bool Restorer::put_sorted(const RestoredCollection& to, Part& part, std::span<const Item> batch) {
+// As many of the ascending items as fit into one step, behind all keys that are there. 0 = they do not belong there.
+std::size_t Restorer::append(const RestoredCollection& to, Part& part, std::span<const Item> items) {
+  constexpr std::size_t kRecordsAtATime = 256;  // the journal has room for
   Transaction txn(part);
   CollectionRoot& root = *find_root(txn, to.record.binding);
-  std::array<RecordRef, kSortedBatch> records{};
-  const bool is_record = to.record_bytes != 0;
-  if (is_record) {  // a step of its own: together they would outgrow the journal
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      records[i] = slabs::allocate(txn, root);
-      copy_in(txn.fresh(records[i].record), batch[i].value.data(), to.record_bytes);
+  BlockSupply blocks(txn);
+  SortedAppender appender(blocks, &root.index);
+  if (!appender.fits(items[0].key)) return 0;
+  const Lookaside table(part, root.lookaside);
+  std::vector<RecordRef> records;
+  if (to.record_bytes != 0) {  // a step of its own: together they would outgrow the journal
+    items = items.first(std::min(items.size(), kRecordsAtATime));
+    for (const Item& item : items) {
+      records.push_back(slabs::allocate(txn, root));
+      copy_in(txn.fresh(records.back().record), item.value.data(), to.record_bytes);
     }
     txn.commit();
   }
-  const Lookaside table(part, root.lookaside);
-  std::array<Ref, kSortedBatch> entries{};
-  std::vector<Ref> replaced;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    table.prefetch(batch[i].hash);
-    const Value value = is_record ? record_value(records[i]) : Value{batch[i].type, batch[i].value};
-    entries[i] = make_entry(txn, batch[i].key, value);
+  std::vector<Ref> entries;
+  for (const Item& item : items) {
+    if (txn.journal_room() < appender.journal_needed()) break;
+    table.prefetch(item.hash);
+    const std::size_t i = entries.size();
+    entries.push_back(
+        make_entry(blocks, item.key, records.empty() ? Value{item.type, item.value} : record_value(records[i])));
+    appender.add(entries.back());
   }
-  insert_sorted(txn, &root.index, std::span(entries).first(batch.size()), replaced);
-  if (!replaced.empty()) {
-    txn.rollback();
-    for (std::size_t i = 0; is_record && i < batch.size(); ++i) slabs::free(txn, root, records[i]);
-    txn.commit();
-    return false;
-  }
-  txn.store64(&root.entries, root.entries + batch.size());
+  appender.finish();
+  blocks.settle();
+  txn.store64(&root.entries, root.entries + entries.size());
   txn.commit();
-  for (std::size_t i = 0; i < batch.size(); ++i) keyed::remember(txn, root, batch[i].hash, entries[i]);
-  entries_ += batch.size();
-  return true;
+  for (std::size_t i = 0; i < entries.size(); ++i) keyed::remember(txn, root, items[i].hash, entries[i]);
+  for (std::size_t i = entries.size(); i < records.size(); ++i) slabs::free(txn, root, records[i]);
+  txn.commit();
+  entries_ += entries.size();
+  return entries.size();
 }
 
 }  // namespace kv::persist

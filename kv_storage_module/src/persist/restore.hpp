@@ -110,7 +110,7 @@ class Restorer {
   void erase_share(const RestoredCollection& to, Part& part);
   void put_one(const RestoredCollection& to, Part& part, const Item& item);
   void put_page(const RestoredCollection& to, Part& part, std::span<const Item> items);
-  [[nodiscard]] bool put_sorted(const RestoredCollection& to, Part& part, std::span<const Item> batch);
+  [[nodiscard]] std::size_t append(const RestoredCollection& to, Part& part, std::span<const Item> items);
 
   Arena& arena_;
   const RestoredCollections& collections_;

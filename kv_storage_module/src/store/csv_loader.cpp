@@ -15,7 +15,7 @@
 #include "collections/slabs.hpp"
 #include "csv/csv_file.hpp"
 #include "csv/workers.hpp"
-#include "index/insert_sorted.hpp"
+#include "index/append_sorted.hpp"
 #include "index/lookaside.hpp"
 #include "persist/checkpoint.hpp"
 #include "persist/recovery.hpp"
@@ -191,41 +191,40 @@ class Loader {
     return keep_a ? a : b;
   }
 
-  // The keys come in ascending order and enter the index many at a time, each batch in one transaction.
+  // The keys come in ascending order and are appended to the index, as many in a step as the journal has room for.
   std::uint64_t build_index(const HiddenCollection& target) {
     std::vector<std::span<const RowKey>> runs;
     runs.reserve(threads_.size());
     for (const ThreadRows& rows : threads_) runs.emplace_back(rows.keys);
     RunMerger merged(std::move(runs));
-    Transaction txn(target.part());
-    CollectionRoot& root = target.root(txn);
-    resize_lookaside(txn, &root.lookaside, rows_);
+    {
+      Transaction txn(target.part());
+      resize_lookaside(txn, &target.root(txn).lookaside, rows_);
+    }
     std::uint64_t inserted = 0;
-    std::vector<Ref> batch;
-    std::vector<std::uint64_t> hashes;
-    const Lookaside table(txn.part(), root.lookaside);
     for (const RowKey* next = merged.next(); next != nullptr;) {
-      RowKey row = *next;
-      while ((next = merged.next()) != nullptr && next->view() == row.view()) row = settle(row, *next);
-      batch.push_back(make_entry(txn, row.view(), record_value(record_at(row.row))));
-      hashes.push_back(hash_key(row.view(), arena_.header().hash_seed));
-      table.prefetch(hashes.back());
-      if (batch.size() < kSortedBatch && next != nullptr) continue;
-      inserted += batch.size();
-      insert_batch(txn, root, batch, inserted);
-      for (std::size_t i = 0; i < batch.size(); ++i) table.insert(hashes[i], batch[i]);
-      batch.clear();
-      hashes.clear();
+      Transaction txn(target.part());
+      CollectionRoot& root = target.root(txn);
+      const Lookaside table(txn.part(), root.lookaside);
+      std::vector<std::pair<std::uint64_t, Ref>> added;
+      BlockSupply blocks(txn);
+      SortedAppender appender(blocks, &root.index);
+      while (next != nullptr && txn.journal_room() >= appender.journal_needed()) {
+        RowKey row = *next;
+        while ((next = merged.next()) != nullptr && next->view() == row.view()) row = settle(row, *next);
+        const Ref entry = make_entry(blocks, row.view(), record_value(record_at(row.row)));
+        appender.add(entry);
+        added.emplace_back(hash_key(row.view(), arena_.header().hash_seed), entry);
+        table.prefetch(added.back().first);
+      }
+      inserted += added.size();
+      appender.finish();
+      blocks.settle();
+      txn.store64(&root.entries, inserted);
+      txn.commit();
+      for (const auto& [hash, entry] : added) table.insert(hash, entry);
     }
     return inserted;
-  }
-
-  static void insert_batch(Transaction& txn, CollectionRoot& root, std::span<const Ref> batch, std::uint64_t inserted) {
-    std::vector<Ref> replaced;
-    insert_sorted(txn, &root.index, batch, replaced);
-    if (!replaced.empty()) throw std::logic_error("a key stands twice among keys that were compared");
-    txn.store64(&root.entries, inserted);
-    txn.commit();
   }
 
   // The slots of rows that were filtered or dropped, from the last one down.
