@@ -28,6 +28,7 @@ ExitCode exit_code_of(const kv::Error& error, const std::string& file) {
     case kv::ErrorCode::kNotFound:
       return kBadConfig;
     case kv::ErrorCode::kClosed:
+    case kv::ErrorCode::kReplaced:
     case kv::ErrorCode::kCorrupt:
     case kv::ErrorCode::kReentry:
     case kv::ErrorCode::kInterrupted:

@@ -183,8 +183,6 @@ decltype(auto) with_core(PyObject* self, Call&& call) {
 
 // One key's value as a Python object; the new reference may be empty: absent.
 [[nodiscard]] Ref read_value(PyObject* collection, ByteView key);
-// A value as a scan returned it.
-[[nodiscard]] Ref decode_scanned(PyObject* collection, ValueType type, ByteView bytes);
 
 [[nodiscard]] Ref make_matches(PyObject* collection, KeyRange range, std::string description);
 [[nodiscard]] Ref make_view(ModuleState& state, Pin pin, ValueType type);

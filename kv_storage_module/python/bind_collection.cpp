@@ -246,12 +246,6 @@ Ref read_value(PyObject* collection, ByteView key) {
   return checked(decode_read(state, buffer));
 }
 
-Ref decode_scanned(PyObject* collection, ValueType type, ByteView bytes) {
-  Collection& open = open_collection(collection);
-  if (open.codec) return open.codec->decode(open_records(collection), bytes.data());
-  return checked(decode_copied(state_of(collection), type, bytes));
-}
-
 void bind_collection(PyObject* module, ModuleState& state) { state.collection_type = add_type(module, spec); }
 
 }  // namespace kv::py

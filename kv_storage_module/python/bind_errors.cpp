@@ -64,6 +64,7 @@ ErrorClass class_of(ErrorCode code) noexcept {
     case ErrorCode::kNotFound:
       return ErrorClass::kMissingKey;
     case ErrorCode::kClosed:
+    case ErrorCode::kReplaced:
       return ErrorClass::kClosed;
     case ErrorCode::kOverCapacity:
       return ErrorClass::kCapacity;

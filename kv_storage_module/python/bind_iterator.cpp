@@ -3,7 +3,9 @@
 #include "bind.hpp"
 #include "matches.hpp"
 #include "ordered_codec.hpp"
+#include "record_codec.hpp"
 #include "text.hpp"
+#include "value_codec.hpp"
 
 namespace kv::py {
 namespace {
@@ -13,6 +15,7 @@ struct Iteration {
   Part part;
   Scan scan;
   ScanPage page = {};
+  std::shared_ptr<RecordContents> contents = nullptr;  // of a collection with a schema: what the page was read from
   std::size_t at = 0;
   std::uint64_t skip = 0;
   std::uint64_t left = 0;
@@ -40,14 +43,22 @@ class Running {
 bool refill(Iteration& iteration) {
   iteration.at = 0;
   iteration.page.items.clear();
-  return next_page(fields<Matches>(iteration.matches.get()), iteration.scan, iteration.page);
+  const Matches& matches = fields<Matches>(iteration.matches.get());
+  if (!next_page(matches, iteration.scan, iteration.page)) return false;
+  PyObject* collection = matches.collection.get();
+  if (const auto& codec = open_collection(collection).codec; codec && iteration.part != Part::kKeys) {
+    iteration.contents = codec->contents_of_page(open_records(collection), iteration.page);
+  }
+  return true;
 }
 
 // The value of an entry; empty if it was too large for the page and is gone by now.
 Ref value_of(Iteration& iteration, const ScanPage::Item& item) {
   PyObject* collection = fields<Matches>(iteration.matches.get()).collection.get();
   if (item.large) return read_value(collection, iteration.page.key(item));
-  return decode_scanned(collection, item.type, iteration.page.value(item));
+  const ByteView bytes = iteration.page.value(item);
+  if (iteration.contents) return open_collection(collection).codec->decode(*iteration.contents, bytes.data());
+  return checked(decode_copied(state_of(collection), item.type, bytes));
 }
 
 Ref entry(Iteration& iteration, const ScanPage::Item& item) {

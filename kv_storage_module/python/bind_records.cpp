@@ -40,11 +40,12 @@ PyObject* subscript(PyObject* self, PyObject* key) {
 
 void put_record(PyObject* self, PyObject* key, PyObject* object, std::uint64_t ttl_ms = kNoTtl) {
   const KeyBytes bytes = key_argument(self, key);
-  Collection& open = open_collection(self);
-  RecordHash& records = open_records(self);
-  RecordBuffer buffer(open.codec->schema());
-  open.codec->encode(records, object, buffer.data());
-  in_core([&] { records.put(bytes.view(), buffer.data(), ttl_ms); });
+  RecordCodec& codec = *open_collection(self).codec;
+  RecordBuffer buffer(codec.schema());
+  codec.with_contents(open_records(self), [&](RecordContents& contents) {
+    codec.encode(contents, object, buffer.data());
+    return in_core([&] { return contents.records.put(bytes.view(), buffer.data(), ttl_ms); });
+  });
 }
 
 constexpr Signature<3> kPut = {"put", {"key", "value", "ttl"}, 2};
@@ -74,24 +75,26 @@ PyObject* pop(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   PyObject* given[2];
   if (!kPop.parse(args, count, keywords, given)) return nullptr;
   const KeyBytes key = key_argument(self, given[0]);
-  Collection& open = open_collection(self);
-  RecordHash& records = open_records(self);
-  RecordBuffer buffer(open.codec->schema());
-  if (in_core([&] { return records.take(key.view(), buffer.data()); })) {
-    return open.codec->decode(records, buffer.data()).release();
-  }
+  RecordCodec& codec = *open_collection(self).codec;
+  RecordBuffer buffer(codec.schema());
+  Ref record = codec.with_contents(open_records(self), [&](RecordContents& contents) {
+    const bool found = in_core([&] { return contents.records.take(key.view(), buffer.data()); });
+    return found ? codec.decode(contents, buffer.data()) : Ref();
+  });
+  if (record) return record.release();
   return given[1] == nullptr ? missing_key(state_of(self), given[0]) : Py_NewRef(given[1]);
 }
 
 PyObject* pop_item(PyObject* self, PyObject*) {
-  Collection& open = open_collection(self);
-  RecordHash& records = open_records(self);
-  RecordBuffer buffer(open.codec->schema());
+  RecordCodec& codec = *open_collection(self).codec;
+  RecordBuffer buffer(codec.schema());
   std::string key;
-  if (!in_core([&] { return records.take_last(key, buffer.data()); })) {
-    fail(state_of(self), ErrorClass::kMissingKey, "popitem(): there are no keys");
-  }
-  Ref record = open.codec->decode(records, buffer.data());
+  Ref record = codec.with_contents(open_records(self), [&](RecordContents& contents) {
+    if (!in_core([&] { return contents.records.take_last(key, buffer.data()); })) {
+      fail(state_of(self), ErrorClass::kMissingKey, "popitem(): there are no keys");
+    }
+    return codec.decode(contents, buffer.data());
+  });
   return PyTuple_Pack(2, key_object(key).get(), record.get());
 }
 
@@ -112,12 +115,11 @@ PyObject* set_default(PyObject* self, PyObject* const* args, Py_ssize_t count, P
 // The new values of some columns, encoded one after another.
 class FieldUpdates {
  public:
-  void add(PyObject* self, PyObject* name, PyObject* value) {
-    Collection& open = open_collection(self);
-    const std::size_t index = open.codec->column_index(name);
-    const Column& column = open.codec->schema().columns()[index];
+  void add(RecordCodec& codec, RecordContents& contents, PyObject* name, PyObject* value) {
+    const std::size_t index = codec.column_index(name);
+    const Column& column = codec.schema().columns()[index];
     memory_.push_back(std::make_unique<char[]>(column.bytes));
-    open.codec->encode_field(open_records(self), index, value, memory_.back().get());
+    codec.encode_field(contents, index, value, memory_.back().get());
     fields_.push_back({column.offset, column.bytes, memory_.back().get()});
   }
   [[nodiscard]] std::span<const RecordHash::Field> fields() const noexcept { return fields_; }
@@ -133,11 +135,16 @@ PyObject* set_fields(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
     return nullptr;
   }
   const KeyBytes key = key_argument(self, args[0]);
-  FieldUpdates updates;
   const Py_ssize_t fields = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
-  for (Py_ssize_t i = 0; i < fields; ++i) updates.add(self, PyTuple_GET_ITEM(keywords, i), args[1 + i]);
-  RecordHash& records = open_records(self);
-  if (!in_core([&] { return records.set_fields(key.view(), updates.fields()); })) {
+  RecordCodec& codec = *open_collection(self).codec;
+  const bool found = codec.with_contents(open_records(self), [&](RecordContents& contents) {
+    FieldUpdates updates;
+    for (Py_ssize_t i = 0; i < fields; ++i) {
+      updates.add(codec, contents, PyTuple_GET_ITEM(keywords, i), args[1 + i]);
+    }
+    return in_core([&] { return contents.records.set_fields(key.view(), updates.fields()); });
+  });
+  if (!found) {
     return missing_key(state_of(self), args[0]);
   }
   Py_RETURN_NONE;
@@ -179,7 +186,7 @@ PyObject* put_many(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
     const Py_ssize_t size = PyTuple_GET_SIZE(keys.get());
     if (PyObject_Size(given[1]) != size)
       fail(state, ErrorClass::kArgument, "there are %zd keys and %zd records", size, PyObject_Size(given[1]));
-    put_records(self, keys.get(), build_records(self, given[1], size).get(), ttl_ms);
+    put_columns(self, keys.get(), given[1], ttl_ms);
   } else {
     feed_keys_and_values(state, batches, given[0], given[1]);
   }

@@ -42,14 +42,14 @@ RecordCodec& codec_of(PyObject* collection) {
 // ---- Reading ----
 
 // The bytes [offset, offset + size) of each matching record, row by row.
-std::vector<char> gather(const Matches& matches, std::uint32_t offset, std::uint32_t size) {
+std::vector<char> gather(const Matches& matches, RecordContents& contents, std::uint32_t offset, std::uint32_t size) {
   std::vector<char> rows;
   if (!matches.sliced() && !matches.reverse) {
-    RecordHash& records = open_records(matches.collection.get());
-    in_core_detached([&] { records.gather(matches.range, offset, size, rows); });
+    in_core_detached([&] { contents.records.gather(matches.range, offset, size, rows); });
     return rows;
   }
   visit_entries(matches, true, [&](const ScanPage& page, const ScanPage::Item& item) {
+    if (page.serial != contents.serial) throw Error(ErrorCode::kReplaced, "the collection was replaced meanwhile");
     const char* field = page.value(item).data() + offset;
     rows.insert(rows.end(), field, field + size);
     return true;
@@ -64,10 +64,9 @@ Ref array_of(ModuleState& state, std::vector<char> rows, std::size_t size, PyObj
 }
 
 // Codes to texts, by one take(). A missing value's code is the largest of its width; it becomes ''.
-Ref texts_of_codes(RecordCodec& codec, RecordHash& records, std::size_t column, PyObject* codes) {
+Ref texts_of_codes(RecordCodec& codec, RecordContents& contents, std::size_t column, PyObject* codes) {
   Ref numpy = numpy_module();
-  codec.forget_texts(column);
-  Ref texts = checked(PySequence_List(codec.texts(records, column, 0).get()));
+  Ref texts = checked(PySequence_List(codec.texts(contents, column).get()));
   const Py_ssize_t known = PyList_GET_SIZE(texts.get());
   check(PyList_Append(texts.get(), key_object("").get()));
   Ref table = checked(PyObject_CallMethod(numpy.get(), "array", "O", texts.get()));
@@ -75,23 +74,21 @@ Ref texts_of_codes(RecordCodec& codec, RecordHash& records, std::size_t column, 
   return checked(PyObject_CallMethod(table.get(), "take", "O", places.get()));
 }
 
-Ref decoded(PyObject* collection, std::size_t column, Ref raw) {
-  RecordCodec& codec = codec_of(collection);
+Ref decoded(RecordCodec& codec, RecordContents& contents, std::size_t column, Ref raw) {
   if (codec.schema().columns()[column].type != ColumnType::kCategory) return raw;
-  return texts_of_codes(codec, open_records(collection), column, raw.get());
+  return texts_of_codes(codec, contents, column, raw.get());
 }
 
 Ref item(PyObject* array, PyObject* key) { return checked(PyObject_GetItem(array, key)); }
 
 // An array of `count` records whose categories are texts: the columns are decoded first, since their width decides.
-Ref with_texts(PyObject* collection, PyObject* raw) {
-  RecordCodec& codec = codec_of(collection);
+Ref with_texts(RecordCodec& codec, RecordContents& contents, PyObject* raw) {
   const Py_ssize_t size = PyTuple_GET_SIZE(codec.names());
   Ref columns = checked(PyList_New(size));
   Ref fields = checked(PyList_New(size));
   for (Py_ssize_t i = 0; i < size; ++i) {
     PyObject* name = PyTuple_GET_ITEM(codec.names(), i);
-    Ref column = decoded(collection, static_cast<std::size_t>(i), item(raw, name));
+    Ref column = decoded(codec, contents, static_cast<std::size_t>(i), item(raw, name));
     PyList_SET_ITEM(fields.get(), i, checked(PyTuple_Pack(2, name, attribute(column.get(), "dtype").get())).release());
     PyList_SET_ITEM(columns.get(), i, column.release());
   }
@@ -112,8 +109,8 @@ bool has_categories(const Schema& schema) noexcept {
 // ---- Writing ----
 
 // The codes of an array of texts; '' and None are missing. Each distinct text is looked up once.
-Ref codes_of_texts(PyObject* collection, std::size_t index, PyObject* array) {
-  RecordCodec& codec = codec_of(collection);
+Ref codes_of_texts(ModuleState& state, RecordCodec& codec, RecordContents& contents, std::size_t index,
+                   PyObject* array) {
   const Column& column = codec.schema().columns()[index];
   Ref list = checked(PyObject_CallMethod(array, "tolist", nullptr));
   const Py_ssize_t size = PyList_GET_SIZE(list.get());
@@ -121,18 +118,18 @@ Ref codes_of_texts(PyObject* collection, std::size_t index, PyObject* array) {
   for (Py_ssize_t i = 0; i < size; ++i) {
     PyObject* text = PyList_GET_ITEM(list.get(), i);
     const bool missing = PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) == 0;
-    codec.encode_field(open_records(collection), index, missing ? Py_None : text,
+    codec.encode_field(contents, index, missing ? Py_None : text,
                        codes.data() + static_cast<std::size_t>(i) * column.bytes);
   }
-  return array_of(state_of(collection), std::move(codes), column.bytes, dtype_named(numpy_type(column)).get());
+  return array_of(state, std::move(codes), column.bytes, dtype_named(numpy_type(column)).get());
 }
 
 // A column converted to its type in memory. What would lose more than precision is refused.
-Ref stored_column(PyObject* collection, std::size_t index, PyObject* values) {
-  ModuleState& state = state_of(collection);
-  const Column& column = codec_of(collection).schema().columns()[index];
+Ref stored_column(ModuleState& state, RecordCodec& codec, RecordContents& contents, std::size_t index,
+                  PyObject* values) {
+  const Column& column = codec.schema().columns()[index];
   Ref array = checked(PyObject_CallMethod(numpy_module().get(), "asarray", "O", values));
-  if (column.type == ColumnType::kCategory) return codes_of_texts(collection, index, array.get());
+  if (column.type == ColumnType::kCategory) return codes_of_texts(state, codec, contents, index, array.get());
   Ref keywords = checked(Py_BuildValue("{s:s}", "casting", "same_kind"));
   Ref arguments = checked(PyTuple_Pack(1, dtype_named(numpy_type(column)).get()));
   Ref converted = checked(PyObject_Call(attribute(array.get(), "astype").get(), arguments.get(), keywords.get()));
@@ -164,58 +161,76 @@ Ref storage_dtype(const Schema& schema) {
 
 Ref read_column(const Matches& matches, std::size_t index, Categories categories) {
   PyObject* collection = matches.collection.get();
-  const Column& column = codec_of(collection).schema().columns()[index];
-  Ref raw = array_of(state_of(collection), gather(matches, column.offset, column.bytes), column.bytes,
-                     dtype_named(numpy_type(column)).get());
-  return categories == Categories::kCodes ? std::move(raw) : decoded(collection, index, std::move(raw));
+  RecordCodec& codec = codec_of(collection);
+  const Column& column = codec.schema().columns()[index];
+  return codec.with_contents(open_records(collection), [&](RecordContents& contents) {
+    Ref raw = array_of(state_of(collection), gather(matches, contents, column.offset, column.bytes), column.bytes,
+                       dtype_named(numpy_type(column)).get());
+    return categories == Categories::kCodes ? std::move(raw) : decoded(codec, contents, index, std::move(raw));
+  });
 }
 
 Ref read_columns(const Matches& matches) {
   PyObject* collection = matches.collection.get();
-  const Schema& schema = codec_of(collection).schema();
-  Ref raw = array_of(state_of(collection), gather(matches, 0, schema.record_bytes()), schema.record_bytes(),
-                     storage_dtype(schema).get());
-  return has_categories(schema) ? with_texts(collection, raw.get()) : std::move(raw);
+  RecordCodec& codec = codec_of(collection);
+  const Schema& schema = codec.schema();
+  return codec.with_contents(open_records(collection), [&](RecordContents& contents) {
+    Ref raw = array_of(state_of(collection), gather(matches, contents, 0, schema.record_bytes()), schema.record_bytes(),
+                       storage_dtype(schema).get());
+    return has_categories(schema) ? with_texts(codec, contents, raw.get()) : std::move(raw);
+  });
 }
 
-Ref build_records(PyObject* collection, PyObject* columns, Py_ssize_t count) {
-  RecordCodec& codec = codec_of(collection);
+namespace {
+
+// A structured array in storage layout.
+Ref build_records(ModuleState& state, RecordCodec& codec, RecordContents& contents, PyObject* columns,
+                  Py_ssize_t count) {
   Ref records =
       checked(PyObject_CallMethod(numpy_module().get(), "zeros", "nO", count, storage_dtype(codec.schema()).get()));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(codec.names()); ++i) {
     PyObject* name = PyTuple_GET_ITEM(codec.names(), i);
-    Ref column = stored_column(collection, static_cast<std::size_t>(i), item(columns, name).get());
+    Ref column = stored_column(state, codec, contents, static_cast<std::size_t>(i), item(columns, name).get());
     check(PyObject_SetItem(records.get(), name, column.get()));
   }
   return records;
 }
 
+}  // namespace
+
 Ref decode_columns(PyObject* collection, std::vector<char> records) {
-  const Schema& schema = codec_of(collection).schema();
+  RecordCodec& codec = codec_of(collection);
+  const Schema& schema = codec.schema();
   Ref raw = array_of(state_of(collection), std::move(records), schema.record_bytes(), storage_dtype(schema).get());
   Ref columns = checked(PyDict_New());
   for (std::size_t i = 0; i < schema.columns().size(); ++i) {
     Ref name = key_object(schema.columns()[i].name);
-    check(PyDict_SetItem(columns.get(), name.get(), decoded(collection, i, item(raw.get(), name.get())).get()));
+    Ref column = codec.with_contents(open_records(collection), [&](RecordContents& contents) {
+      return decoded(codec, contents, i, item(raw.get(), name.get()));
+    });
+    check(PyDict_SetItem(columns.get(), name.get(), column.get()));
   }
   return columns;
 }
 
-std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array, std::uint64_t ttl_ms) {
+std::uint64_t put_columns(PyObject* collection, PyObject* keys, PyObject* columns, std::uint64_t ttl_ms) {
   ModuleState& state = state_of(collection);
-  RecordHash& records = open_records(collection);
-  Scratch scratch;
-  const Py_buffer& buffer =
-      scratch.keep_buffer(checked(PyObject_CallMethod(array, "view", "s", "u1")).get(), PyBUF_SIMPLE);
-  const auto* record = static_cast<const char*>(buffer.buf);
-  const std::uint32_t record_bytes = codec_of(collection).schema().record_bytes();
-  std::uint64_t added = 0;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys); ++i, record += record_bytes) {
-    KeyBytes key;
-    if (!key.assign(state, PyTuple_GET_ITEM(keys, i))) throw PythonError{};
-    added += in_core([&] { return records.put(key.view(), record, ttl_ms); }) ? 1 : 0;
-  }
-  return added;
+  RecordCodec& codec = codec_of(collection);
+  const std::uint32_t record_bytes = codec.schema().record_bytes();
+  return codec.with_contents(open_records(collection), [&](RecordContents& contents) {
+    Ref array = build_records(state, codec, contents, columns, PyTuple_GET_SIZE(keys));
+    Scratch scratch;
+    const Py_buffer& buffer =
+        scratch.keep_buffer(checked(PyObject_CallMethod(array.get(), "view", "s", "u1")).get(), PyBUF_SIMPLE);
+    const auto* record = static_cast<const char*>(buffer.buf);
+    std::uint64_t added = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys); ++i, record += record_bytes) {
+      KeyBytes key;
+      if (!key.assign(state, PyTuple_GET_ITEM(keys, i))) throw PythonError{};
+      added += in_core([&] { return contents.records.put(key.view(), record, ttl_ms); }) ? 1 : 0;
+    }
+    return added;
+  });
 }
 
 // ---- Methods ----
@@ -272,8 +287,11 @@ PyObject* records_categories(PyObject* self, PyObject* name) {
   if (codec.schema().columns()[index].type != ColumnType::kCategory) {
     fail(state_of(self), ErrorClass::kKind, "column %R is no category", name);
   }
-  codec.forget_texts(index);
-  return PySequence_List(codec.texts(open_records(self), index, 0).get());
+  return codec
+      .with_contents(
+          open_records(self),
+          [&](RecordContents& contents) { return checked(PySequence_List(codec.texts(contents, index).get())); })
+      .release();
 }
 
 PyObject* records_slabs(PyObject* self, PyObject*) {

@@ -19,12 +19,10 @@ enum class Categories { kTexts, kCodes };
 // All columns as a structured array.
 [[nodiscard]] Ref read_columns(const Matches& matches);
 
-// Records made of columns: a structured array in storage layout. `columns` is a mapping of name -> array, or a
-// structured array, with at least the columns of the schema. Texts become codes; values that do not fit are refused.
-[[nodiscard]] Ref build_records(PyObject* collection, PyObject* columns, Py_ssize_t count);
-
-// Stores record i of `array` (in storage layout) under item i of the tuple `keys`; returns how many keys were new.
-std::uint64_t put_records(PyObject* collection, PyObject* keys, PyObject* array, std::uint64_t ttl_ms = kNoTtl);
+// Stores records made of columns: row i under item i of the tuple `keys`; returns how many keys were new. `columns` is
+// a mapping of name -> array, or a structured array, with at least the columns of the schema. Texts become codes;
+// values that do not fit are refused, and nothing is stored then.
+std::uint64_t put_columns(PyObject* collection, PyObject* keys, PyObject* columns, std::uint64_t ttl_ms = kNoTtl);
 
 // Records in storage layout, end to end, as a dict of columns with texts for categories.
 [[nodiscard]] Ref decode_columns(PyObject* collection, std::vector<char> records);

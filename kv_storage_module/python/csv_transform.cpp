@@ -84,9 +84,8 @@ class Transformer {
     Ref new_keys = take_keys(columns, keys);
     const Py_ssize_t rows = check_lengths(columns, PyObject_Size(new_keys.get()), rows_before);
     if (!records_) open_target(columns);
-    Ref records = build_records(records_.get(), columns, rows);
     Ref key_items = key_tuple(state_, new_keys.get());
-    const auto added = put_records(records_.get(), key_items.get(), records.get());
+    const auto added = put_columns(records_.get(), key_items.get(), columns);
     const std::uint64_t repeated = static_cast<std::uint64_t>(rows) - added;
     if (repeated != 0 && on_duplicate_ == OnDuplicate::kError) {
       fail(state_, ErrorClass::kArgument,

@@ -94,24 +94,58 @@ RecordCodec::RecordCodec(ModuleState& state, const Schema& schema) : state_(stat
     PyTuple_SET_ITEM(names_.get(), static_cast<Py_ssize_t>(i), key_object(columns[i].name).release());
   }
   class_ = record_class(state, names_.get());
-  texts_.resize(columns.size());
-  codes_.resize(columns.size());
+}
+
+// ---- Contents ----
+
+RecordContents::RecordContents(RecordHash fixed, std::size_t columns)
+    : records(std::move(fixed)), serial(records.serial()), texts(columns), codes(columns) {}
+
+std::shared_ptr<RecordContents> RecordCodec::contents_of(const RecordHash& records) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (contents_) return contents_;
+  }
+  auto made = in_core([&] { return std::make_shared<RecordContents>(records.fixed(), schema_.columns().size()); });
+  const std::lock_guard lock(mutex_);
+  if (!contents_) contents_ = std::move(made);
+  return contents_;
+}
+
+void RecordCodec::forget(const std::shared_ptr<RecordContents>& contents) {
+  std::shared_ptr<RecordContents> forgotten;  // goes after the lock: it drops Python objects
+  const std::lock_guard lock(mutex_);
+  if (contents_ == contents) std::swap(forgotten, contents_);
+}
+
+std::shared_ptr<RecordContents> RecordCodec::contents_of_page(const RecordHash& records, const ScanPage& page) {
+  std::shared_ptr<RecordContents> contents = contents_of(records);
+  if (contents->serial != page.serial) {
+    forget(contents);
+    contents = contents_of(records);
+  }
+  if (contents->serial != page.serial)
+    throw Error(ErrorCode::kReplaced, "the collection was replaced while it was read");
+  for (std::size_t i = 0; i < schema_.columns().size(); ++i) {
+    if (schema_.columns()[i].type == ColumnType::kCategory) (void)known_texts(*contents, i, 0);
+  }
+  return contents;
 }
 
 // ---- Decoding ----
 
-Ref RecordCodec::decode(RecordHash& records, const char* record) {
+Ref RecordCodec::decode(RecordContents& contents, const char* record) {
   auto* type = reinterpret_cast<PyTypeObject*>(class_.get());
   const auto& columns = schema_.columns();
   Ref made = checked(type->tp_alloc(type, static_cast<Py_ssize_t>(columns.size())));
   for (std::size_t i = 0; i < columns.size(); ++i) {
     PyTuple_SET_ITEM(made.get(), static_cast<Py_ssize_t>(i),
-                     decode_field(records, i, record + columns[i].offset).release());
+                     decode_field(contents, i, record + columns[i].offset).release());
   }
   return made;
 }
 
-Ref RecordCodec::decode_field(RecordHash& records, std::size_t index, const char* at) {
+Ref RecordCodec::decode_field(RecordContents& contents, std::size_t index, const char* at) {
   const Column& column = schema_.columns()[index];
   switch (column.type) {
     case ColumnType::kBool:
@@ -148,58 +182,62 @@ Ref RecordCodec::decode_field(RecordHash& records, std::size_t index, const char
       return checked(PyBytes_FromStringAndSize(at, static_cast<Py_ssize_t>(size)));
     }
     case ColumnType::kCategory:
-      return decode_category(records, index, at);
+      return decode_category(contents, index, at);
   }
   fail(state_, ErrorClass::kCorruption, "column '%s' has an unknown type", column.name.c_str());
 }
 
-Ref RecordCodec::decode_category(RecordHash& records, std::size_t index, const char* at) {
+Ref RecordCodec::decode_category(RecordContents& contents, std::size_t index, const char* at) {
   const Column& column = schema_.columns()[index];
   const std::uint32_t code = load_code(column, at);
   if (code == missing_code(column)) return new_reference(Py_None);
-  const Ref known = texts(records, index, code + std::size_t{1});
+  const Ref known = known_texts(contents, index, code + std::size_t{1});
   if (static_cast<std::size_t>(PyList_GET_SIZE(known.get())) <= code) {
     fail(state_, ErrorClass::kCorruption, "column '%s' holds a code without a text", column.name.c_str());
   }
   return new_reference(PyList_GET_ITEM(known.get(), static_cast<Py_ssize_t>(code)));
 }
 
-Ref RecordCodec::texts(RecordHash& records, std::size_t column, std::size_t at_least) {
-  Ref known = texts_[column].get();
+Ref RecordCodec::known_texts(RecordContents& contents, std::size_t column, std::size_t at_least) {
+  Ref known = contents.texts[column].get();
   if (known && static_cast<std::size_t>(PyList_GET_SIZE(known.get())) >= at_least) return known;
-  const std::vector<std::string> all = in_core([&] { return records.categories(column); });
+  return texts(contents, column);
+}
+
+Ref RecordCodec::texts(RecordContents& contents, std::size_t column) {
+  const std::vector<std::string> all = in_core([&] { return contents.records.categories(column); });
   Ref list = checked(PyList_New(static_cast<Py_ssize_t>(all.size())));
   for (std::size_t i = 0; i < all.size(); ++i) {
     PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), key_object(all[i]).release());
   }
-  texts_[column].set(new_reference(list.get()));
+  contents.texts[column].set(new_reference(list.get()));
   return list;
 }
 
 // ---- Encoding ----
 
-void RecordCodec::encode(RecordHash& records, PyObject* object, char* record) {
+void RecordCodec::encode(RecordContents& contents, PyObject* object, char* record) {
   if (PyTuple_Check(object)) {
-    encode_tuple(records, object, record);
+    encode_tuple(contents, object, record);
   } else if (PyMapping_Check(object) && PyObject_HasAttrString(object, "keys")) {
-    encode_mapping(records, object, record);
+    encode_mapping(contents, object, record);
   } else {
     fail(state_, ErrorClass::kKind, "a record is a mapping, a tuple or a Record, not %s", Py_TYPE(object)->tp_name);
   }
 }
 
-void RecordCodec::encode_tuple(RecordHash& records, PyObject* tuple, char* record) {
+void RecordCodec::encode_tuple(RecordContents& contents, PyObject* tuple, char* record) {
   const auto& columns = schema_.columns();
   if (static_cast<std::size_t>(PyTuple_GET_SIZE(tuple)) != columns.size()) {
     fail(state_, ErrorClass::kArgument, "the tuple has %zd items, but the schema %zu columns", PyTuple_GET_SIZE(tuple),
          columns.size());
   }
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    encode_field(records, i, PyTuple_GET_ITEM(tuple, static_cast<Py_ssize_t>(i)), record + columns[i].offset);
+    encode_field(contents, i, PyTuple_GET_ITEM(tuple, static_cast<Py_ssize_t>(i)), record + columns[i].offset);
   }
 }
 
-void RecordCodec::encode_mapping(RecordHash& records, PyObject* mapping, char* record) {
+void RecordCodec::encode_mapping(RecordContents& contents, PyObject* mapping, char* record) {
   const auto& columns = schema_.columns();
   for (std::size_t i = 0; i < columns.size(); ++i) {
     PyObject* name = PyTuple_GET_ITEM(names_.get(), static_cast<Py_ssize_t>(i));
@@ -209,7 +247,7 @@ void RecordCodec::encode_mapping(RecordHash& records, PyObject* mapping, char* r
       PyErr_Clear();
       fail(state_, ErrorClass::kArgument, "the record has no value for column %R", name);
     }
-    encode_field(records, i, value.get(), record + columns[i].offset);
+    encode_field(contents, i, value.get(), record + columns[i].offset);
   }
   if (PyMapping_Size(mapping) != static_cast<Py_ssize_t>(columns.size())) check_names(mapping);
 }
@@ -234,7 +272,7 @@ void RecordCodec::wrong_type(const Column& column, PyObject* value) {
        Schema::type_name(column).c_str(), value, Py_TYPE(value)->tp_name);
 }
 
-void RecordCodec::encode_field(RecordHash& records, std::size_t index, PyObject* value, char* at) {
+void RecordCodec::encode_field(RecordContents& contents, std::size_t index, PyObject* value, char* at) {
   const Column& column = schema_.columns()[index];
   if (value == Py_None) return encode_missing(column, at);
   switch (column.type) {
@@ -257,7 +295,7 @@ void RecordCodec::encode_field(RecordHash& records, std::size_t index, PyObject*
     case ColumnType::kBytes:
       return encode_bytes(column, value, at);
     case ColumnType::kCategory:
-      return encode_category(records, index, value, at);
+      return encode_category(contents, index, value, at);
     default: {
       if (!PyIndex_Check(value) || PyBool_Check(value)) wrong_type(column, value);
       Ref number = checked(PyNumber_Index(value));
@@ -304,25 +342,26 @@ void RecordCodec::encode_bytes(const Column& column, PyObject* value, char* at) 
   if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
 }
 
-void RecordCodec::encode_category(RecordHash& records, std::size_t index, PyObject* value, char* at) {
+void RecordCodec::encode_category(RecordContents& contents, std::size_t index, PyObject* value, char* at) {
   const Column& column = schema_.columns()[index];
   if (!PyUnicode_Check(value)) wrong_type(column, value);
-  PyObject* const known = filled(codes_[index], [] { return checked(PyDict_New()); });
+  PyObject* const known = filled(contents.codes[index], [] { return checked(PyDict_New()); });
   if (const Ref code = find_item(known, value)) {
     return save_code(column, at, static_cast<std::uint32_t>(PyLong_AsUnsignedLong(code.get())));
   }
   const std::string text = key_string(state_, value);
-  const std::uint32_t code = in_core([&] { return records.category_code(index, text); });
+  const std::uint32_t code = in_core([&] { return contents.records.category_code(index, text); });
   check(PyDict_SetItem(known, value, checked(PyLong_FromUnsignedLong(code)).get()));
   save_code(column, at, code);
 }
 
 Ref read_record(PyObject* collection, ByteView key) {
-  Collection& open = open_collection(collection);
-  auto& records = std::get<RecordHash>(open.core);
-  RecordBuffer buffer(open.codec->schema());
-  if (!in_core([&] { return records.get(key, buffer.data()); })) return {};
-  return open.codec->decode(records, buffer.data());
+  RecordCodec& codec = *open_collection(collection).codec;
+  RecordBuffer buffer(codec.schema());
+  return codec.with_contents(open_records(collection), [&](RecordContents& contents) {
+    const bool found = in_core([&] { return contents.records.get(key, buffer.data()); });
+    return found ? codec.decode(contents, buffer.data()) : Ref();
+  });
 }
 
 }  // namespace kv::py

@@ -1,4 +1,6 @@
 // Records whose checksum fits and that make no sense all the same: refused, with nothing of them left behind.
+#include "persist/restore.hpp"
+
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -8,7 +10,6 @@
 #include "collections/log_records.hpp"
 #include "kv_storage/ordered.hpp"
 #include "memory/arena.hpp"
-#include "persist/restore.hpp"
 #include "store/store_impl.hpp"
 #include "store/verify.hpp"
 

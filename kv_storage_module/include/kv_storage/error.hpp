@@ -16,6 +16,7 @@ enum class ErrorCode : std::uint8_t {
   kTypeMismatch,  // right shape, wrong type: incr on text, a Map opened as a Hash      -> TypeError
   kNotFound,      // a named thing that must exist does not                             -> KeyError
   kClosed,        // the store or the collection was closed or dropped                  -> ValueError
+  kReplaced,      // RecordHash::fixed(): the name stands for another collection now      -> ValueError
   kOverCapacity,  // max_memory, the part's address space or a limit is exhausted       -> MemoryError
   kOverflow,      // an integer would leave its range                                   -> OverflowError
   kIo,            // a system call failed; `os_error` holds errno                       -> OSError

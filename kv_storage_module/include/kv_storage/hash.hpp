@@ -53,6 +53,7 @@ struct ScanPage {
   };
   std::vector<Item> items;
   std::vector<char> bytes;
+  std::uint32_t serial = 0;  // of a collection with a schema: RecordHash::serial() of what was read
 
   [[nodiscard]] ByteView key(const Item& item) const noexcept {
     return {bytes.data() + item.key_offset, item.key_size};
@@ -182,8 +183,15 @@ class RecordHash {
   };
   [[nodiscard]] std::vector<Slab> slabs() const;
 
+  // A handle that does not follow its name to a collection that replaces this one (load_csv, rename) but throws
+  // Error{kReplaced} then: codes of categories read and written through it all mean the same.
+  [[nodiscard]] RecordHash fixed() const;
+  // Tells the collections that a name stands for over time from one another.
+  [[nodiscard]] std::uint32_t serial() const;
+
   [[nodiscard]] const Schema& schema() const noexcept;
-  // Categories: code of a text (added if absent), text of a code, all texts in code order.
+  // Categories, which a collection keeps as long as it is there, also when it is cleared: code of a text (added if
+  // absent), text of a code, all texts in code order.
   std::uint32_t category_code(std::size_t column, ByteView text);
   [[nodiscard]] std::optional<std::uint32_t> find_category(std::size_t column, ByteView text) const;
   [[nodiscard]] std::vector<std::string> categories(std::size_t column) const;

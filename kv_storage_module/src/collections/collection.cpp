@@ -16,6 +16,20 @@ HashImpl::HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, s
   if (!encoded_schema_.empty()) schema_ = Schema::decode(encoded_schema_);
 }
 
+HashImpl::HashImpl(const HashImpl& other, Bound bound)
+    : store_(other.store_),
+      arena_(other.arena_),
+      name_(other.name_),
+      kind_(other.kind_),
+      schema_(other.schema_),
+      encoded_schema_(other.encoded_schema_),
+      fixed_(true),
+      bound_(bound.packed()) {}
+
+std::shared_ptr<HashImpl> HashImpl::fixed() const {
+  return std::shared_ptr<HashImpl>(new HashImpl(*this, current_bound()));
+}
+
 HashImpl::Bound HashImpl::current_bound() const {
   if (store_->closed()) throw Error(ErrorCode::kClosed, "the store is closed");
   if (!name_.empty() && epoch_.load(std::memory_order_acquire) != Catalog(*arena_).epoch()) bind();
@@ -40,7 +54,11 @@ void HashImpl::bind() const {
     throw Error(ErrorCode::kClosed,
                 "the collection '" + name_ + "' was replaced by one of another kind or schema: open it again");
   }
-  bound_.store(Bound::pack(*record), std::memory_order_relaxed);
+  const std::uint64_t found = Bound::pack(*record);
+  if (fixed_ && found != bound_.load(std::memory_order_relaxed)) {
+    throw Error(ErrorCode::kReplaced, "the collection '" + name_ + "' was replaced by another one");
+  }
+  bound_.store(found, std::memory_order_relaxed);
   epoch_.store(epoch, std::memory_order_release);
 }
 

@@ -23,6 +23,10 @@ class HashImpl {
  public:
   HashImpl(std::shared_ptr<Store> store, std::shared_ptr<Arena> arena, std::string name, const CatalogRecord& record);
 
+  // A handle of what the name stands for now: it throws Error{kReplaced} once that is something else.
+  [[nodiscard]] std::shared_ptr<HashImpl> fixed() const;
+  [[nodiscard]] std::uint32_t serial() const { return current_bound().binding().serial; }
+
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
   [[nodiscard]] const std::shared_ptr<Arena>& arena() const noexcept { return arena_; }
@@ -127,6 +131,7 @@ class HashImpl {
       return (std::uint64_t{record.home_part} << kSlotBits | record.binding.slot) << 32 | record.binding.serial;
     }
     explicit Bound(std::uint64_t packed) noexcept : packed_(packed) {}
+    [[nodiscard]] std::uint64_t packed() const noexcept { return packed_; }
     [[nodiscard]] Binding binding() const noexcept {
       return {static_cast<std::uint32_t>(packed_ >> 32) & ((1U << kSlotBits) - 1), static_cast<std::uint32_t>(packed_)};
     }
@@ -140,6 +145,8 @@ class HashImpl {
 
     std::uint64_t packed_;
   };
+
+  HashImpl(const HashImpl& other, Bound bound);  // fixed
 
   template <class Choose, class Section>
   auto read_in(Choose&& choose, Section&& section) const {
@@ -213,6 +220,7 @@ class HashImpl {
   CollectionKind kind_;
   Schema schema_;
   std::string encoded_schema_;
+  bool fixed_ = false;
   mutable std::atomic<std::uint64_t> epoch_{kUnbound};  // of the catalog when the name was last looked up
   mutable std::atomic<std::uint64_t> bound_;            // home part, slot, serial, packed: read together
 };

@@ -226,6 +226,9 @@ std::vector<std::string> RecordHash::categories(std::size_t column) const {
       [&](Transaction& txn, CollectionRoot& root) { return categories::texts(txn.part(), root, column); });
 }
 
+RecordHash RecordHash::fixed() const { return RecordHash(impl_->fixed()); }
+std::uint32_t RecordHash::serial() const { return impl_->serial(); }
+
 const std::string& RecordHash::name() const noexcept { return impl_->name(); }
 std::shared_ptr<Store> RecordHash::store() const { return impl_->store(); }
 

@@ -133,6 +133,10 @@ void discard_root(Transaction& txn, Binding binding, bool keep_empty) {
     txn.store32(fresh, offsetof(CollectionRoot, list_walks), root->list_walks);
   }
   set_slot(txn, binding.slot, fresh);
+  if (keep_empty && root->categories != kNullRef) {  // a code that was handed out is good for good
+    txn.store32(fresh, offsetof(CollectionRoot, categories), root->categories);
+    txn.store32(block, offsetof(CollectionRoot, categories), kNullRef);
+  }
   detach(txn, block);
 }
 

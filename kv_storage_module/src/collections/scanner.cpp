@@ -134,6 +134,7 @@ PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, Sc
   const State now{&root, load32(&root.serial), part.sequence()};
   if (state_.root != nullptr && !state_.same_contents(now)) return {Filled::kMoved, 0, 0};
   state_ = now;
+  page.serial = now.serial;
   const std::uint32_t record_bytes = with_values_ ? load32(&root.record_bytes) : 0;
   const std::span<const Ref> entries =
       cursor_.collect(part, load32(&root.index), kPageItems, with_values_ && record_bytes == 0);

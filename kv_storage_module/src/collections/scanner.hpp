@@ -21,8 +21,7 @@ class PartScan {
   // Replaces the contents of `page` by the next items; false = there are none.
   bool next(ScanPage& page);
 
-  // What a page was read from. Equal states: the pages together are one state of the collection. The codes of
-  // categories mean the same as long as the contents are the same: not after clear(), or a replacement.
+  // What a page was read from. Equal states: the pages together are one state of the collection.
   struct State {
     const CollectionRoot* root = nullptr;
     std::uint32_t serial = 0;
