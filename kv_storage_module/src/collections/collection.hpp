@@ -66,6 +66,20 @@ class HashImpl {
   auto read_key(std::uint64_t hash, Section&& section) const {
     return read_slice(slice_of(hash), std::forward<Section>(section));
   }
+  // One try of section(part, root), which returns an optional and looks at this key only (Part::read_stripe).
+  template <class Section>
+  auto read_stripe(std::uint64_t hash, Section&& section) const {
+    const Bound bound = current_bound();
+    const Part& at = part(whole() ? bound.home_part() : slice_of(hash));
+    return at.read_stripe(stripe_of_hash(hash), [&] { return in_root(at, bound, section); });
+  }
+  // The same for a section that answers for its stripes itself (Part::read_wide).
+  template <class Section>
+  auto read_wide(std::uint32_t slice, Section&& section) const {
+    const Bound bound = current_bound();
+    const Part& at = part(whole() ? bound.home_part() : slice);
+    return at.read_wide([&] { return in_root(at, bound, section); });
+  }
   // The same in the one part that a collection lives in which is whole.
   template <class Section>
   auto read_home(Section&& section) const {
@@ -148,6 +162,11 @@ class HashImpl {
 
   HashImpl(const HashImpl& other, Bound bound);  // fixed
 
+  template <class Section>
+  static auto in_root(const Part& part, const Bound& bound, Section& section) {
+    const CollectionRoot* root = find_root(part, bound.binding());
+    return root != nullptr ? section(part, *root) : decltype(section(part, *root)){};
+  }
   template <class Choose, class Section>
   auto read_in(Choose&& choose, Section&& section) const {
     for (;;) {

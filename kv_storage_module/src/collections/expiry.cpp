@@ -54,6 +54,7 @@ void release(Transaction& txn, CollectionRoot& root, Ref entry) {
 }
 
 void change_due(Transaction& txn, CollectionRoot& root, std::uint64_t hash, Ref entry, std::uint64_t due_ms) {
+  txn.confine(stripe_of_hash(hash));
   EntryHeader header = EntryHeader::load(txn.at(entry));
   header.expires = due_ms != kNeverDue;
   if (header.total_bytes() <= txn.block_bytes(entry)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "collections/group_reader.hpp"
 #include "collections/keyed.hpp"
 #include "collections/log_records.hpp"
 #include "collections/ranges.hpp"
@@ -28,6 +29,7 @@ using Outcome = ValueBufferWriter::Outcome;
 // One transaction: stores, publishes, frees what was there. True = the key was new.
 bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const Value& value,
                std::uint64_t due_ms) {
+  txn.confine(stripe_of_hash(hash));
   keyed::prefetch(txn.part(), root, hash);  // arrives while the walk through the index waits for its own lines
   const Ref entry = make_entry(txn, key, value, due_ms);
   const Ref replaced = keyed::link(txn, root, hash, entry);
@@ -43,6 +45,7 @@ bool put_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteV
 // One transaction: takes the entry of this key out and calls `living(entry)` unless it has expired. True = it had not.
 template <class Living>
 bool remove_entry(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, Living&& living) {
+  txn.confine(stripe_of_hash(hash));
   const Ref entry = keyed::unlink(txn, root, hash, key);
   if (entry == kNullRef) return false;
   CallTime time;
@@ -70,8 +73,8 @@ bool Hash::get(ByteView key, ValueBuffer& out) const {
   out.pin_.release();
   const std::uint64_t hash = impl_->hash(key);
   CallTime time;
-  const Outcome outcome = impl_->read_key(hash, [&](const Part& part, const CollectionRoot& root) {
-    return ValueBufferWriter::copy(part, keyed::find_live(part, root, hash, key, time), out);
+  const Outcome outcome = keyed::read(*impl_, hash, key, [&](const Part& part, Ref entry) {
+    return ValueBufferWriter::copy(part, keyed::live(part, entry, time), out);
   });
   if (outcome != Outcome::kLarge) return outcome == Outcome::kCopied;
   ValueType type{};
@@ -84,9 +87,8 @@ bool Hash::get(ByteView key, ValueBuffer& out) const {
 bool Hash::contains(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
   CallTime time;
-  return impl_->read_key(hash, [&](const Part& part, const CollectionRoot& root) {
-    return keyed::find_live(part, root, hash, key, time) != kNullRef;
-  });
+  return keyed::read(*impl_, hash, key,
+                     [&](const Part& part, Ref entry) { return keyed::live(part, entry, time) != kNullRef; });
 }
 
 Pin Hash::pin(ByteView key, ValueType& type) const {
@@ -95,6 +97,7 @@ Pin Hash::pin(ByteView key, ValueType& type) const {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return Pin();
+    txn.confine(stripe_of_hash(hash));
     type = EntryHeader::load(txn.at(entry)).type;
     Pin pin = pin_entry(txn, impl_->arena(), entry);
     txn.commit();
@@ -210,6 +213,7 @@ std::int64_t Hash::increment(ByteView key, std::int64_t by) {
       // Somebody looks at the old one.
       put_entry(txn, root, hash, key, int_value(sum), due_of_entry(txn.part(), entry));
     } else {
+      txn.confine(stripe_of_hash(hash));
       txn.write(const_cast<std::byte*>(entry_value(txn.part(), entry)), &sum, sizeof sum);
       logged::put(txn, root, entry);
       txn.commit();
@@ -230,6 +234,7 @@ bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, c
       const std::uint64_t due_ms = entry == kNullRef ? kNeverDue : due_of_entry(txn.part(), entry);
       put_entry(txn, root, hash, key, *wanted, due_ms);
     } else if (entry != kNullRef) {
+      txn.confine(stripe_of_hash(hash));
       txn.free(keyed::unlink(txn, root, hash, key));
       logged::erase(txn, root, key);
       txn.commit();
@@ -238,78 +243,15 @@ bool Hash::compare_and_set(ByteView key, const std::optional<Value>& expected, c
   });
 }
 
-namespace {
-
-// Keys are read in groups: their hashes first, then all table lines, then all entries are on their way from memory
-// before the first is looked at.
-constexpr std::size_t kGroup = 32;
-constexpr std::size_t kGroupBytes = 16 * 1024;
-
-// Header and key, and the start of a value behind a short key.
-void prefetch_entry(const Part& part, Ref entry) noexcept {
-  const std::byte* at = part.at(entry, 2 * Lookaside::kBucketBytes);
-  __builtin_prefetch(at);
-  __builtin_prefetch(at + Lookaside::kBucketBytes);
-}
-
-struct GroupMember {
-  std::uint64_t hash;
-  Outcome outcome;
-  ValueType type;
-  std::uint32_t offset;
-  std::uint32_t size;
-};
-
-}  // namespace
-
 void Hash::get_many(std::span<const ByteView> keys, void* context, Found found, Large large) const {
-  char values[kGroupBytes];
-  GroupMember members[kGroup];
   CallTime time;
-  for (std::size_t first = 0; first < keys.size(); first += kGroup) {
-    const std::span<const ByteView> group = keys.subspan(first, std::min(kGroup, keys.size() - first));
-    for (std::size_t i = 0; i < group.size(); ++i) members[i] = {impl_->hash(group[i]), Outcome::kAbsent, {}, 0, 0};
-    for (std::uint32_t slice = 0; slice < impl_->slice_count(); ++slice) {
-      const auto in_part = [&](std::size_t i) { return impl_->slice_of(members[i].hash) == slice; };
-      static_cast<void>(impl_->read_slice(slice, [&](const Part& part, const CollectionRoot& root) {
-        const Lookaside table(part, load32(&root.lookaside));
-        for (std::size_t i = 0; i < group.size(); ++i) {
-          if (in_part(i)) table.prefetch(members[i].hash);
-        }
-        for (std::size_t i = 0; i < group.size(); ++i) {
-          if (in_part(i)) prefetch_entry(part, table.candidate(members[i].hash));
-        }
-        // Values of parts read before lie in front; a section that runs again starts behind them again.
-        std::size_t used = 0;
-        for (std::size_t i = 0; i < group.size(); ++i) {
-          if (!in_part(i)) used = std::max<std::size_t>(used, members[i].offset + members[i].size);
-        }
-        for (std::size_t i = 0; i < group.size(); ++i) {
-          if (!in_part(i)) continue;
-          GroupMember& member = members[i];
-          member = {member.hash, Outcome::kAbsent, {}, 0, 0};
-          const Ref entry = keyed::find(part, root, member.hash, group[i]);
-          if (entry == kNullRef) continue;
-          const std::byte* at = part.at(entry, kEntryHeaderBytes);
-          const EntryHeader header = EntryHeader::load(at);
-          if (entry_expired(part, entry, header, time)) continue;
-          if (!ValueBuffer::fits_inline(header.type, header.value_bytes) || header.value_bytes > kGroupBytes - used ||
-              !part.contains(entry, header.total_bytes())) {
-            member.outcome = Outcome::kLarge;
-            continue;
-          }
-          copy_out(values + used, at + header.value_offset(), header.value_bytes);
-          member = {member.hash, Outcome::kCopied, header.type, static_cast<std::uint32_t>(used), header.value_bytes};
-          used += header.value_bytes;
-        }
-        return true;
-      }));
-    }
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      const GroupMember& member = members[i];
-      if (member.outcome == Outcome::kCopied) {
-        found(context, first + i, member.type, {values + member.offset, member.size});
-      } else if (member.outcome == Outcome::kLarge) {
+  for (std::size_t first = 0; first < keys.size(); first += GroupReader::kKeys) {
+    const std::size_t count = std::min(GroupReader::kKeys, keys.size() - first);
+    const GroupReader group(*impl_, keys.subspan(first, count), time);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (group.outcome(i) == Outcome::kCopied) {
+        found(context, first + i, group.type(i), group.value(i));
+      } else if (group.outcome(i) == Outcome::kLarge) {
         large(context, first + i);
       }
     }
@@ -320,9 +262,9 @@ std::uint64_t Hash::put_many(std::span<const ByteView> keys, std::span<const Val
   const std::uint64_t due_ms = expiry::due_after(ttl_ms);
   WriteBatch batch(impl_->arena()->log());
   std::uint64_t added = 0;
-  for (std::size_t first = 0; first < keys.size(); first += kGroup) {
-    const std::size_t count = std::min(kGroup, keys.size() - first);
-    std::uint64_t hashes[kGroup];
+  for (std::size_t first = 0; first < keys.size(); first += GroupReader::kKeys) {
+    const std::size_t count = std::min(GroupReader::kKeys, keys.size() - first);
+    std::uint64_t hashes[GroupReader::kKeys];
     for (std::size_t i = 0; i < count; ++i) hashes[i] = impl_->hash(keys[first + i]);
     // One lock for a run of keys in the same part; each key is a transaction step of its own.
     for (std::size_t i = 0; i < count;) {

@@ -9,6 +9,7 @@
 
 #include "collections/collection.hpp"
 #include "collections/entries.hpp"
+#include "index/lookaside.hpp"
 
 namespace kv::keyed {
 
@@ -17,6 +18,25 @@ namespace kv::keyed {
                             CallTime& time) noexcept;
 // The same, expired or not.
 [[nodiscard]] Ref find(const Part& part, const CollectionRoot& root, std::uint64_t hash, ByteView key) noexcept;
+
+// `entry`, or null if it has expired. Safe in a section.
+[[nodiscard]] inline Ref live(const Part& part, Ref entry, CallTime& time) noexcept {
+  return entry == kNullRef || entry_expired(part, entry, time) ? kNullRef : entry;
+}
+
+// Runs found(part, entry) in a section, with the entry of this key, expired or not, or null. `found` looks at the entry
+// and at what belongs to it alone. Writers of other keys do not disturb it while the table has the entry.
+template <class Found>
+auto read(const HashImpl& collection, std::uint64_t hash, ByteView key, Found&& found) {
+  using Result = std::optional<std::invoke_result_t<Found&, const Part&, Ref>>;
+  auto result = collection.read_stripe(hash, [&](const Part& part, const CollectionRoot& root) {
+    const Ref entry = Lookaside(part, load32(&root.lookaside)).find(hash, key);
+    return entry != kNullRef ? Result(std::in_place, found(part, entry)) : Result();
+  });
+  if (result) return *std::move(result);
+  return collection.read_key(
+      hash, [&](const Part& part, const CollectionRoot& root) { return found(part, find(part, root, hash, key)); });
+}
 
 // Sends for what changing these keys will touch: hints, for the holder of the lock. `hashes` are those of the keys.
 void prefetch(const Part& part, const CollectionRoot& root, std::uint64_t hash) noexcept;

@@ -29,6 +29,7 @@ namespace records {
 bool put(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key, const void* record,
          std::uint64_t due_ms) {
   CallTime time;
+  txn.confine(stripe_of_hash(hash));
   const Ref present = keyed::find(txn.part(), root, hash, key);
   const bool fresh = present == kNullRef || entry_expired(txn.part(), present, time);
   if (present != kNullRef && due_ms == kNeverDue && due_of_entry(txn.part(), present) == kNeverDue) {
@@ -53,6 +54,7 @@ bool put(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView ke
 }
 
 bool erase(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView key) {
+  txn.confine(stripe_of_hash(hash));
   const Ref entry = keyed::unlink(txn, root, hash, key);
   if (entry == kNullRef) return false;
   CallTime time;
@@ -69,17 +71,16 @@ bool erase(Transaction& txn, CollectionRoot& root, std::uint64_t hash, ByteView 
 bool RecordHash::get(ByteView key, void* record) const {
   const std::uint64_t hash = impl_->hash(key);
   CallTime time;
-  return impl_->read_home([&](const Part& part, const CollectionRoot& root) {
-    return copy_record(part, keyed::find_live(part, root, hash, key, time), schema().record_bytes(), record);
+  return keyed::read(*impl_, hash, key, [&](const Part& part, Ref entry) {
+    return copy_record(part, keyed::live(part, entry, time), schema().record_bytes(), record);
   });
 }
 
 bool RecordHash::contains(ByteView key) const {
   const std::uint64_t hash = impl_->hash(key);
   CallTime time;
-  return impl_->read_home([&](const Part& part, const CollectionRoot& root) {
-    return keyed::find_live(part, root, hash, key, time) != kNullRef;
-  });
+  return keyed::read(*impl_, hash, key,
+                     [&](const Part& part, Ref entry) { return keyed::live(part, entry, time) != kNullRef; });
 }
 
 bool RecordHash::put(ByteView key, const void* record, std::uint64_t ttl_ms) {
@@ -120,6 +121,7 @@ bool RecordHash::set_fields(ByteView key, std::span<const Field> fields) {
     CallTime time;
     const Ref entry = keyed::find_live(txn.part(), root, hash, key, time);
     if (entry == kNullRef) return false;
+    txn.confine(stripe_of_hash(hash));
     const Ref record = record_of_entry(txn.part(), entry).record;
     for (const Field& field : fields) txn.write(record, field.offset, field.value, field.bytes);
     logged::put(txn, root, entry);

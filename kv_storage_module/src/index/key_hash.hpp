@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kv_storage/bytes.hpp"
+#include "memory/layout.hpp"
 
 namespace kv {
 
@@ -20,6 +21,10 @@ namespace kv {
 }
 [[nodiscard]] constexpr std::uint32_t tag_of_hash(std::uint64_t hash) noexcept {
   return static_cast<std::uint32_t>(hash);
+}
+// By the tag: whatever a slot of the look-aside with a key's tag leads to is of the key's stripe.
+[[nodiscard]] constexpr std::uint32_t stripe_of_hash(std::uint64_t hash) noexcept {
+  return tag_of_hash(hash) % kStripes;
 }
 
 }  // namespace kv

@@ -84,7 +84,7 @@ Ref Lookaside::search(std::uint32_t tag, Accept&& accept) const noexcept {
       fitting |= static_cast<unsigned>(load32(slots + i * kWord + kTagOffset) == tag) << i;
     }
     for (; fitting != 0; fitting &= fitting - 1) {
-      const Ref entry = load32(slots + static_cast<unsigned>(std::countr_zero(fitting)) * kWord);
+      const Ref entry = entry_in(slots + static_cast<unsigned>(std::countr_zero(fitting)) * kWord, tag);
       if (entry != kNullRef && accept(entry)) return entry;
     }
     if (has_free_slot(slots)) break;
@@ -153,7 +153,7 @@ void Lookaside::vacate(std::uint32_t number, std::byte* slot) const noexcept {
     std::uint32_t later = number;
     std::byte* const moved = overflow_of(number, later);
     if (moved == nullptr) break;
-    store_relaxed<std::uint64_t>(slot, load64(moved));
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(slot), load64(moved), __ATOMIC_RELEASE);
     slot = moved;
     number = later;
   }

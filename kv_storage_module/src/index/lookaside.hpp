@@ -14,6 +14,8 @@
 //     commit that publishes it, both under the part lock. So a slot never leads to a block that is not a live entry; a
 //     rollback or a death in between costs a miss.
 //   - who finds a slot compares kind and key of the entry.
+// So who takes a slot's word in one load has an entry that was live at that instant, of the key's stripe
+// (memory/part.hpp): the table may be searched by `Part::read_stripe`.
 // Since slots hold 32 hash bits, growing is one pass over the old table, in bucket order on both sides.
 #pragma once
 
@@ -70,6 +72,11 @@ class Lookaside {
   bool remove_one(std::uint32_t first, Ref entry) const noexcept;
   void vacate(std::uint32_t number, std::byte* slot) const noexcept;
   [[nodiscard]] std::byte* overflow_of(std::uint32_t number, std::uint32_t& later) const noexcept;
+  // Of a slot whose tag was seen to fit: null if it does no longer.
+  [[nodiscard]] static Ref entry_in(const std::byte* slot, std::uint32_t tag) noexcept {
+    const auto word = __atomic_load_n(reinterpret_cast<const std::uint64_t*>(slot), __ATOMIC_ACQUIRE);
+    return static_cast<std::uint32_t>(word >> 32) == tag ? static_cast<Ref>(word) : kNullRef;
+  }
   template <class Accept>
   [[nodiscard]] Ref search(std::uint32_t tag, Accept&& accept) const noexcept;
 

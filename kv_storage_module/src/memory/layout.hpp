@@ -30,10 +30,11 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 7;
+inline constexpr std::uint32_t kLayoutVersion = 8;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
+inline constexpr std::uint32_t kStripes = 1024;   // of a part's keys, by hash
 
 // What the processes of a durable store share about its files (persist/).
 struct DurableState {
@@ -154,13 +155,17 @@ inline constexpr std::size_t kJournalEntries = kJournalBytes / sizeof(JournalEnt
 struct PartControl {
   alignas(64) pthread_mutex_t mutex;  // process-shared, robust
 
-  // Readers load this line and nothing else of the control block; writers change it once per transaction.
+  // Readers load the next lines and nothing else of the control block. Each transaction changes the first of them.
   alignas(64) std::uint64_t sequence;  // odd while a transaction is changing reachable memory
-  std::uint64_t directory_epoch;       // changes when a collection is made, renamed or dropped
-  Ref directory;                       // table: slot -> CollectionRoot (collections/roots.hpp)
-  Ref catalog;                         // part 0 only, root node of the index: name -> CatalogRecord
-  Ref trash;                           // list of detached CollectionRoots whose contents wait to be freed
-  Ref cache_sides;                     // list of hit counters of caches, never freed (collections/cache_state.hpp)
+  // Of this one, which every reader loads, few do: those that are not confined to a stripe.
+  alignas(64) std::uint64_t wide_sequence;  // odd while such a transaction is changing reachable memory
+  std::uint64_t directory_epoch;            // changes when a collection is made, renamed or dropped
+  Ref directory;                            // table: slot -> CollectionRoot (collections/roots.hpp)
+  Ref catalog;                              // part 0 only, root node of the index: name -> CatalogRecord
+  Ref trash;                                // list of detached CollectionRoots whose contents wait to be freed
+  Ref cache_sides;                          // list of hit counters of caches, never freed (collections/cache_state.hpp)
+
+  alignas(64) std::uint64_t stripes[kStripes];  // odd while a transaction confined to the stripe is under way
 
   alignas(64) std::uint64_t journal_count;
   std::uint64_t transactions;

@@ -100,6 +100,7 @@ void Part::lock() const {
   if (result != EOWNERDEAD) throw Error::from_errno(result, "cannot lock a part of the store");
   if (!kRecovers) control_->journal_count = 0;
   undo();
+  leave_stripes();
   if (LogSink* const log = arena_.log()) log->retract(*this);
   ++control_->recoveries;
   ::pthread_mutex_consistent(&control_->mutex);
@@ -115,8 +116,18 @@ void Part::undo() const noexcept {
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);
   store_relaxed<std::uint64_t>(&control_->journal_count, 0);
-  const std::uint64_t sequence = load64(&control_->sequence);
-  if (sequence & 1) __atomic_store_n(&control_->sequence, sequence + 1, __ATOMIC_RELEASE);
+  for (std::uint64_t* const number : {&control_->sequence, &control_->wide_sequence}) {
+    const std::uint64_t value = load64(number);
+    if (value & 1) __atomic_store_n(number, value + 1, __ATOMIC_RELEASE);
+  }
+}
+
+// Of the transaction that was undone. Which stripe it was confined to, it told nobody.
+void Part::leave_stripes() const noexcept {
+  for (std::uint64_t& stripe : control_->stripes) {
+    const std::uint64_t value = load64(&stripe);
+    if (value & 1) __atomic_store_n(&stripe, value + 1, __ATOMIC_RELEASE);
+  }
 }
 
 }  // namespace kv

@@ -9,6 +9,13 @@
 //     impossible one with a page of zeros (no node kind and no block size is 0, so a walk over zeros ends);
 //   - its steps are bounded whatever it reads; it copies only into private memory of a size it chose itself;
 //   - it writes no shared memory, allocates nothing it does not own, decodes no text and never calls Python.
+//
+// One sequence number would have each writer spoil the sections of all readers. So keys are divided into *stripes* by
+// their hash. A transaction that changes what readers of one key see is confined to the key's stripe: beside `sequence`
+// it changes the stripe's number; any other changes the part's wide number. A section that looks at nothing but what
+// leads to the key's entry, and at that, is `read_stripe`: it is spoilt by writers of its own stripe and by wide ones.
+// What such a section may look at, as only wide transactions change it: the collection's root but for its counters and
+// its index, and the look-aside table; and the entries that this leads to with the hash bits that name the stripe.
 #pragma once
 
 #include <atomic>
@@ -73,6 +80,36 @@ class Part {
     return section();
   }
 
+  // One try of a section that looks at one key of `stripe` only; see above. `section` returns an optional, which is
+  // empty after a try in vain: then ask `read`.
+  template <class Section>
+  auto read_stripe(std::uint32_t stripe, Section&& section) const {
+    return read_wide([&]() -> decltype(section()) {
+      const std::uint64_t before = stripe_sequence(stripe);
+      auto result = section();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      return stripe_unchanged(stripe, before) ? std::move(result) : decltype(section()){};
+    });
+  }
+  // The same for a section that looks at several keys, and answers for their stripes itself.
+  template <class Section>
+  auto read_wide(Section&& section) const -> decltype(section()) {
+    const std::uint64_t before = __atomic_load_n(&control_->wide_sequence, __ATOMIC_ACQUIRE);
+    if ((before & 1) != 0) return {};
+    auto result = section();
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (!kValidates || load64(&control_->wide_sequence) == before) return result;
+    return {};
+  }
+  // A stripe's number, to be asked for before its keys are looked at, and whether what was seen since then is one state
+  // of it: to be asked behind an acquire fence.
+  [[nodiscard]] std::uint64_t stripe_sequence(std::uint32_t stripe) const noexcept {
+    return __atomic_load_n(&control_->stripes[stripe], __ATOMIC_ACQUIRE);
+  }
+  [[nodiscard]] bool stripe_unchanged(std::uint32_t stripe, std::uint64_t before) const noexcept {
+    return !kValidates || ((before & 1) == 0 && load64(&control_->stripes[stripe]) == before);
+  }
+
   // The sequence number, even while nobody writes: a later equal value means that nothing changed in between.
   [[nodiscard]] std::uint64_t sequence() const noexcept {
     return __atomic_load_n(&control_->sequence, __ATOMIC_ACQUIRE);
@@ -108,7 +145,7 @@ class Part {
 
   void lock() const;
   void unlock() const noexcept;
-  // Applies the journal backwards and makes the sequence even. Under the lock. Idempotent.
+  // Applies the journal backwards and makes the sequence and the wide number even. Under the lock. Idempotent.
   void undo() const noexcept;
 
  private:
@@ -116,6 +153,7 @@ class Part {
   static constexpr int kSpins = 100;
 
   [[nodiscard]] std::uint64_t stable_sequence() const noexcept;
+  void leave_stripes() const noexcept;
 
   Arena& arena_;
   std::uint32_t index_;

@@ -25,11 +25,26 @@ Transaction::~Transaction() {
   arena.reap_if_due();
 }
 
+void Transaction::confine(std::uint32_t stripe) noexcept {
+  if (control_.journal_count != 0) return;
+  leave_stripe();
+  stripe_ = &control_.stripes[stripe];
+  store_relaxed<std::uint64_t>(stripe_, *stripe_ + 1);
+  std::atomic_thread_fence(std::memory_order_release);
+}
+
+void Transaction::leave_stripe() noexcept {
+  if (stripe_ == nullptr) return;
+  __atomic_store_n(stripe_, *stripe_ + 1, __ATOMIC_RELEASE);
+  stripe_ = nullptr;
+}
+
 void Transaction::record(const void* word) {
   const std::uint64_t count = control_.journal_count;
   if (count + reserved_ >= kJournalEntries) throw std::logic_error("a transaction outgrew its journal");
   if (count == 0) {
     store_relaxed<std::uint64_t>(&control_.sequence, control_.sequence + 1);
+    if (stripe_ == nullptr) store_relaxed<std::uint64_t>(&control_.wide_sequence, control_.wide_sequence + 1);
     std::atomic_thread_fence(std::memory_order_release);
   }
   const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(word) - part_.arena().base());
@@ -66,16 +81,19 @@ void Transaction::write(void* address, const void* from, std::size_t bytes) {
 
 void Transaction::commit() noexcept {
   if (freed_count_ != 0) give_back();
-  if (control_.journal_count == 0) return;
+  if (control_.journal_count == 0) return leave_stripe();
   compiler_fence();
   store_relaxed<std::uint64_t>(&control_.journal_count, 0);  // the commit point
   __atomic_store_n(&control_.sequence, control_.sequence + 1, __ATOMIC_RELEASE);
+  if (stripe_ == nullptr) __atomic_store_n(&control_.wide_sequence, control_.wide_sequence + 1, __ATOMIC_RELEASE);
+  leave_stripe();
   if (++control_.transactions % kReapInterval == 0 && control_.pins.records != 0) part_.arena().reap_soon();
 }
 
 void Transaction::rollback() noexcept {
   forget_freed();
   part_.undo();
+  leave_stripe();
 }
 
 std::size_t Transaction::journal_room() const noexcept { return kJournalEntries - control_.journal_count - reserved_; }

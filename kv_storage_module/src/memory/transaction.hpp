@@ -28,6 +28,11 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();  // rolls back what was not committed, then unlocks
 
+  // The step that begins changes, of what `Part::read_stripe` lets readers look at, nothing but entries of this stripe,
+  // and frees no others. Call it before the first allocation; within a step that has begun it does nothing. It holds
+  // until the commit or rollback, and who does not call it is right, too: the step is a wide one.
+  void confine(std::uint32_t stripe) noexcept;
+
   // A block of at least `bytes` bytes, aligned to 8 (64 if bytes >= 4096), contents undefined.
   // Throws Error{kOverCapacity}; the transaction may then be rolled back or go on. O(1) for blocks up to 32 KiB.
   [[nodiscard]] Ref allocate(std::size_t bytes);
@@ -68,12 +73,14 @@ class Transaction {
   static constexpr std::size_t kFewBlocks = 8;
 
   void record(const void* word);
+  void leave_stripe() noexcept;
   [[nodiscard]] bool freed(Ref block) const noexcept;
   void give_back();
   void forget_freed() noexcept;
 
   Part& part_;
   PartControl& control_;
+  std::uint64_t* stripe_ = nullptr;  // that the step is confined to, whose number is odd; null: a wide one
   // Blocks freed in this step, of which the allocator learns with the commit; most steps free few.
   std::size_t freed_count_ = 0;
   std::size_t reserved_ = 0;  // journal entries for that
