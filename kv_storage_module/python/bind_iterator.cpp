@@ -13,7 +13,8 @@ namespace {
 struct Iteration {
   Ref matches;
   Part part;
-  Scan scan;
+  std::shared_ptr<ReadAhead> ahead;
+  std::optional<Scan> scan = {};  // none: it has not begun
   ScanPage page = {};
   std::shared_ptr<RecordContents> contents = nullptr;  // of a collection with a schema: what the page was read from
   std::size_t at = 0;
@@ -26,25 +27,57 @@ struct Iteration {
 class Running {
  public:
   explicit Running(Iteration& iteration) : iteration_(iteration) {
-    if (std::atomic_ref(iteration_.running).exchange(true, kOrder)) {
+    if (start(iteration_.running)) {
       PyErr_SetString(PyExc_ValueError, "the iterator is in use by another thread");
       throw PythonError{};
     }
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
+#ifdef Py_GIL_DISABLED
   ~Running() { std::atomic_ref(iteration_.running).store(false, std::memory_order_release); }
 
  private:
-  static constexpr auto kOrder = std::memory_order_acquire;
+  static bool start(bool& running) noexcept {
+    return std::atomic_ref(running).exchange(true, std::memory_order_acquire);
+  }
+#else  // an atomic exchange for each item would take longer than making it
+  ~Running() { iteration_.running = false; }
+
+ private:
+  static bool start(bool& running) noexcept { return std::exchange(running, true); }
+#endif
   Iteration& iteration_;
 };
+
+// With what was read ahead, unless the store has changed since.
+void begin(Iteration& iteration) {
+  {
+    ReadAhead& ahead = *iteration.ahead;
+    const std::lock_guard lock(ahead.mutex);
+    ahead.begun = true;
+    if (ahead.scan && ahead.scan->current()) {
+      iteration.scan = std::move(ahead.scan);
+      iteration.page = std::move(ahead.page);
+    }
+  }
+  if (!iteration.scan) {
+    iteration.scan.emplace(start_scan(fields<Matches>(iteration.matches.get()), iteration.part != Part::kKeys));
+  }
+  iteration.ahead.reset();
+}
+
+bool fetch_page(Iteration& iteration) {
+  if (!iteration.scan) begin(iteration);
+  if (!iteration.page.items.empty()) return true;
+  return next_page(fields<Matches>(iteration.matches.get()), *iteration.scan, iteration.page);
+}
 
 bool refill(Iteration& iteration) {
   iteration.at = 0;
   iteration.page.items.clear();
   const Matches& matches = fields<Matches>(iteration.matches.get());
-  if (!next_page(matches, iteration.scan, iteration.page)) return false;
+  if (!fetch_page(iteration)) return false;
   PyObject* collection = matches.collection.get();
   if (const auto& codec = open_collection(collection).codec; codec && iteration.part != Part::kKeys) {
     iteration.contents = codec->contents_of_page(open_records(collection), iteration.page);
@@ -119,12 +152,55 @@ bool next_page(const Matches& matches, Scan& scan, ScanPage& page) {
 }
 
 Ref make_iterator(PyObject* matches, Part part) {
-  const Matches& all = fields<Matches>(matches);
+  Matches& all = fields<Matches>(matches);
   ModuleState& state = state_of(matches);
-  Iteration iteration{.matches = new_reference(matches), .part = part, .scan = start_scan(all, part != Part::kKeys)};
+  (void)open_collection(all.collection.get());
+  auto ahead = std::make_shared<ReadAhead>(part != Part::kKeys);
+  {
+    const CriticalSection section(matches);
+    all.newest = ahead;
+  }
+  Iteration iteration{.matches = new_reference(matches), .part = part, .ahead = std::move(ahead)};
   iteration.skip = all.offset;
   iteration.left = all.limit;
   return make_instance(state, state.iterator_type.get(), std::move(iteration));
+}
+
+std::optional<std::uint64_t> count_ahead(PyObject* self) {
+  constexpr std::size_t kMost = 4'096;         // matches,
+  constexpr std::size_t kMostBytes = 4 << 20;  // and bytes of theirs
+  const Matches& matches = fields<Matches>(self);
+  std::shared_ptr<ReadAhead> ahead;
+  {
+    const CriticalSection section(self);
+    ahead = matches.newest.lock();
+  }
+  if (!ahead || matches.sliced()) return std::nullopt;
+  {
+    const std::lock_guard lock(ahead->mutex);
+    if (ahead->begun) return std::nullopt;
+    if (ahead->scan && ahead->scan->current()) {
+      return ahead->whole ? std::optional<std::uint64_t>(ahead->page.items.size()) : std::nullopt;
+    }
+  }
+  Scan scan = start_scan(matches, ahead->with_values);
+  ScanPage all;
+  ScanPage page;
+  bool whole = false;
+  while (!whole && all.items.size() < kMost && all.bytes.size() < kMostBytes) {
+    whole = !next_page(matches, scan, page);
+    if (whole) break;
+    if (!all.items.empty() && page.serial != all.serial) return std::nullopt;  // replaced meanwhile
+    all.append(page);
+  }
+  const std::size_t count = all.items.size();
+  const std::lock_guard lock(ahead->mutex);
+  if (!ahead->begun) {
+    ahead->scan = std::move(scan);
+    ahead->page = std::move(all);
+    ahead->whole = whole;
+  }
+  return whole ? std::optional<std::uint64_t>(count) : std::nullopt;
 }
 
 void bind_iterator(PyObject* module, ModuleState& state) { state.iterator_type = make_type(module, spec); }

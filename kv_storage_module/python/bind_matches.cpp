@@ -34,7 +34,8 @@ std::uint64_t count(const Matches& matches) {
 Py_ssize_t length(PyObject* self) {
   const Matches& matches = fields<Matches>(self);
   if (matches.limit == 0) return 0;
-  const std::uint64_t all = count(matches);
+  const std::optional<std::uint64_t> ahead = count_ahead(self);
+  const std::uint64_t all = ahead ? *ahead : count(matches);
   const std::uint64_t after_offset = all > matches.offset ? all - matches.offset : 0;
   return static_cast<Py_ssize_t>(after_offset < matches.limit ? after_offset : matches.limit);
 }

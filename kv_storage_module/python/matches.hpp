@@ -5,11 +5,27 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "bind.hpp"
 
 namespace kv::py {
+
+// What len() has read for an iterator that has not begun yet. list(m) asks for the iterator first, then for the length,
+// then for the items: so it walks the store once and not twice.
+struct ReadAhead {
+  explicit ReadAhead(bool values) noexcept : with_values(values) {}
+
+  const bool with_values;
+  std::mutex mutex;  // never held over a call of Python or of the core
+  bool begun = false;
+  std::optional<Scan> scan;  // stands behind `page`
+  ScanPage page;
+  bool whole = false;  // the page is all there is
+};
 
 struct Matches {
   static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -20,6 +36,7 @@ struct Matches {
   bool reverse = false;
   std::uint64_t offset = 0;  // a slice: skip so many in iteration order, then give `limit`
   std::uint64_t limit = kNoLimit;
+  std::weak_ptr<ReadAhead> newest = {};  // of the iterator made last; guarded by a CriticalSection of the object
 
   [[nodiscard]] bool sliced() const noexcept { return offset != 0 || limit != kNoLimit; }
   // A page of 64 keys costs no more than that, unless a pattern refuses most of what is visited.
@@ -29,6 +46,9 @@ struct Matches {
 enum class Part { kKeys, kValues, kItems };
 
 [[nodiscard]] Ref make_iterator(PyObject* matches, Part part);
+// How many matches there are, if reading them ahead for an iterator tells: there is one that has not begun, and they
+// are not too many.
+[[nodiscard]] std::optional<std::uint64_t> count_ahead(PyObject* matches);
 
 // Visits the keys of `matches` in its order, page by page, as copies; `visit` returns false to stop. It is called with
 // the GIL held, may call Python, and may change the collection.

@@ -251,6 +251,57 @@ TEST_CASE("hash: keys and values of every legal length, and one more") {
   check_sound(*store);
 }
 
+TEST_CASE("scan: it is current until somebody writes, if nothing that it read can expire") {
+  for (const std::uint32_t parts : {1U, 3U}) {
+    auto store = Store::create({.max_memory = 256 * kMiB, .parts = parts});
+    Hash hash = store->root();
+    for (int i = 0; i < 200; ++i) hash.put("key-" + std::to_string(i), bytes_value("value"));
+    const auto walked = [&] {
+      Scan scan = hash.scan(KeyRange::prefix("key-"), true);
+      for (ScanPage page; scan.next(page);) {
+      }
+      return scan;
+    };
+    CHECK_FALSE(hash.scan({}, false).current());
+    const Scan first = walked();
+    CHECK(first.current());
+    CHECK(get(hash, "key-7") == "value");
+    CHECK(first.current());
+    hash.put("another", bytes_value("value"));
+    hash.erase("another");
+    const bool all_parts_changed = parts == 1;
+    if (all_parts_changed) CHECK_FALSE(first.current());
+    const Scan second = walked();
+    hash.clear();
+    CHECK_FALSE(first.current());
+    CHECK_FALSE(second.current());
+    hash.put("key-1", bytes_value("value"), 1'000'000'000);
+    CHECK_FALSE(walked().current());
+  }
+}
+
+TEST_CASE("scan: pages put together are what they were one by one") {
+  auto store = Store::create({.max_memory = 256 * kMiB});
+  Hash hash = store->root();
+  for (int i = 0; i < 300; ++i) {
+    hash.put("key-" + std::to_string(i), bytes_value(std::string(i % 7 == 0 ? 5'000 : i, 'x')));
+  }
+  ScanPage all;
+  all.append({});
+  std::vector<std::pair<std::string, std::string>> expected;
+  Scan scan = hash.scan({}, true);
+  for (ScanPage page; scan.next(page);) {
+    all.append(page);
+    for (const ScanPage::Item& item : page.items) expected.emplace_back(page.key(item), page.value(item));
+  }
+  REQUIRE(all.items.size() == 300);
+  for (std::size_t i = 0; i < all.items.size(); ++i) {
+    CHECK(all.key(all.items[i]) == expected[i].first);
+    CHECK(all.value(all.items[i]) == expected[i].second);
+    CHECK(all.items[i].large == expected[i].second.empty());
+  }
+}
+
 TEST_CASE("store: handles follow their name over rename, and tell of a drop") {
   auto store = Store::create({.max_memory = 64 * kMiB, .parts = 2});
   Hash a = store->hash("a");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import threading
 
 import pytest
 from hypothesis import given
@@ -203,3 +204,87 @@ def test_matches_cannot_be_made_or_pickled(kv: Storage) -> None:
     with pytest.raises(TypeError):
         pickle.dumps(kv.find("*"))
     assert repr(kv.find("a*")).startswith("<kv_storage.Matches find('a*')")
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 1_000, 4_095, 4_096, 4_097, 9_000])
+def test_a_list_is_what_its_length_said_however_many_there_are(kv: Storage, count: int) -> None:
+    names = [
+        f"key-{i:05}{'é' if i % 3 == 0 else ''}{'long' * 50 if i % 500 == 0 else ''}" for i in range(count)
+    ]
+    expected = ordered({*names, *(name[:8] for name in names)})
+    kv.put_many({name: name.encode() for name in expected})
+    kv.put_many({"before": 1, "key": 2, "key.": 3, "later": 4})
+    for matches in (kv.find("key-*"), kv.prefix("key-"), kv.range("key-", "key.")):
+        assert list(matches) == list(matches.keys()) == expected
+        assert list(matches.values()) == [name.encode() for name in expected]
+        assert tuple(matches.items()) == tuple((name, name.encode()) for name in expected)
+        assert sorted(matches, key=lambda name: name.encode()) == expected
+        assert list(matches[::-1]) == expected[::-1]
+        assert list(matches[3:70]) == expected[3:70]
+        assert dict(matches.items()) == dict.fromkeys(expected) | {name: name.encode() for name in expected}
+
+
+def test_what_a_length_read_ahead_is_not_shown_after_a_write(kv: Storage) -> None:
+    kv.put_many({f"a{i:03}": i for i in range(200)})
+    matches = kv.find("a*")
+
+    def add() -> None:
+        kv["a0005"] = 7
+
+    def remove() -> None:
+        del kv["a199"]
+
+    def change() -> None:
+        kv["a000"] = "changed"
+
+    for write in (add, remove, change, kv.clear):
+        one, other = iter(matches.items()), iter(matches)
+        assert len(matches) == len(matches) == len(list(matches))
+        write()
+        now = {key: kv[key] for key in sorted(kv)}
+        assert list(other) == list(now)
+        assert list(one) == list(now.items())
+        assert len(matches) == len(now)
+
+
+def test_a_length_in_the_middle_of_an_iteration_leaves_it_alone(kv: Storage) -> None:
+    names = [f"a{i:03}" for i in range(200)]
+    kv.put_many(dict.fromkeys(names, 1))
+    matches = kv.find("a*")
+    iterator = iter(matches)
+    assert next(iterator) == "a000"
+    assert len(matches) == 200
+    assert list(iterator) == names[1:]
+    assert len(matches) == 200
+    assert list(iterator) == []
+    unused = iter(matches)
+    assert len(matches) == 200
+    del unused
+    assert len(matches) == 200
+
+
+def test_lists_are_whole_while_another_thread_writes(kv: Storage) -> None:
+    stable = [f"key-{i:04}" for i in range(0, 2_000, 2)]
+    kv.put_many(dict.fromkeys(stable, b"x" * 100))
+    done = threading.Event()
+
+    def write() -> None:
+        for i in itertools.cycle(range(1, 2_000, 2)):
+            if done.is_set():
+                return
+            kv[f"key-{i:04}"] = i
+            kv.pop(f"key-{i * 7 % 2_000 | 1:04}", None)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(50):
+            found = list(kv.find("key-*"))
+            assert found == sorted(set(found))
+            assert set(stable) <= set(found)
+            assert {key for key, value in list(kv.find("key-*").items()) if value == b"x" * 100} == set(
+                stable
+            )
+    finally:
+        done.set()
+        writer.join()

@@ -55,6 +55,8 @@ struct ScanPage {
   std::vector<char> bytes;
   std::uint32_t serial = 0;  // of a collection with a schema: RecordHash::serial() of what was read
 
+  // Adds the items of a page with the same serial. Together they must stay below 4 GiB.
+  void append(const ScanPage& page);
   [[nodiscard]] ByteView key(const Item& item) const noexcept {
     return {bytes.data() + item.key_offset, item.key_size};
   }
@@ -72,6 +74,9 @@ class Scan {
   ~Scan();
   // Fills `page` with up to 64 further keys (and, if asked for, values of up to 4 KiB each); false = exhausted.
   bool next(ScanPage& page);
+  // Whether another scan would find what this one found last: nobody has written to the parts since the last page, and
+  // nothing that the pages had can expire. False before the first page.
+  [[nodiscard]] bool current() const noexcept;
 
  private:
   friend class Hash;

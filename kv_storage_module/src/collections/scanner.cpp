@@ -26,13 +26,15 @@ struct EntryView {
   std::uint32_t value_bytes;
   ValueType type;
   bool large;
+  bool expires;
 };
 
 [[nodiscard]] EntryView view_entry(const Part& part, Ref entry, std::uint32_t record_bytes) noexcept {
   const std::byte* at = part.at(entry, kEntryHeaderBytes);
   const EntryHeader header = EntryHeader::load(at);
   EntryView view{at + kEntryHeaderBytes, header.key_bytes, at + header.value_offset(),
-                 header.value_bytes,     header.type,      false};
+                 header.value_bytes,     header.type,      false,
+                 header.expires};
   if (record_bytes != 0) {
     const Ref record = record_of_entry(part, entry).record;
     view.value = part.slice() + std::uint64_t{record} * kGranule;
@@ -54,6 +56,20 @@ void append_item(ScanPage& page, const ScanPage& from, const ScanPage::Item& ite
 }
 
 }  // namespace
+
+void ScanPage::append(const ScanPage& page) {
+  if (page.items.empty()) return;
+  serial = page.serial;
+  const Item& last = page.items.back();
+  const std::ptrdiff_t used = std::ptrdiff_t{last.value_offset} + last.value_size;
+  const auto base = static_cast<std::uint32_t>(bytes.size());
+  bytes.insert(bytes.end(), page.bytes.begin(), page.bytes.begin() + used);
+  for (Item item : page.items) {
+    item.key_offset += base;
+    item.value_offset += base;
+    items.push_back(item);
+  }
+}
 
 KeyRange KeyRange::prefix(ByteView prefix) {
   KeyRange range;
@@ -134,6 +150,7 @@ PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, Sc
   const State now{&root, load32(&root.serial), part.sequence()};
   if (state_.root != nullptr && !state_.same_contents(now)) return {Filled::kMoved, 0, 0};
   state_ = now;
+  read_from_ = &part;
   page.serial = now.serial;
   const std::uint32_t record_bytes = with_values_ ? load32(&root.record_bytes) : 0;
   const std::span<const Ref> entries =
@@ -152,6 +169,7 @@ PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, Sc
       break;
     }
     char* const to = page.bytes.data() + used;
+    expires_ |= view.expires;
     copy_out(to, view.key, view.key_bytes);
     copy_out(to + view.key_bytes, view.value, value_bytes);
     const auto offset = static_cast<std::uint32_t>(used);
@@ -159,6 +177,10 @@ PartScan::Result PartScan::fill(const Part& part, const CollectionRoot& root, Sc
     used += needed;
   }
   return {Filled::kPage, items, used};
+}
+
+bool PartScan::current() const noexcept {
+  return state_.root != nullptr && !expires_ && read_from_->sequence() == state_.sequence;
 }
 
 // Also if the collection was replaced, and lives elsewhere now.
@@ -181,6 +203,10 @@ ScanImpl::ScanImpl(std::shared_ptr<HashImpl> collection, const KeyRange& range, 
 }
 
 bool ScanImpl::next(ScanPage& page) { return sources_.size() == 1 ? sources_.front().scan.next(page) : merge(page); }
+
+bool ScanImpl::current() const noexcept {
+  return std::all_of(sources_.begin(), sources_.end(), [](const Source& source) { return source.scan.current(); });
+}
 
 bool ScanImpl::merge(ScanPage& page) {
   page.items.clear();
@@ -211,5 +237,6 @@ Scan::Scan(Scan&&) noexcept = default;
 Scan& Scan::operator=(Scan&&) noexcept = default;
 Scan::~Scan() = default;
 bool Scan::next(ScanPage& page) { return impl_->next(page); }
+bool Scan::current() const noexcept { return impl_->current(); }
 
 }  // namespace kv

@@ -32,6 +32,7 @@ class PartScan {
     friend bool operator==(const State&, const State&) = default;
   };
   [[nodiscard]] const State& state() const noexcept { return state_; }  // of the last page
+  [[nodiscard]] bool current() const noexcept;                          // see Scan::current
 
   // The next pages up to `items` items or a few more, all of one state, however much others write: they wait for the
   // lock meanwhile. Only of a collection that is whole. Empty = there are none.
@@ -61,6 +62,8 @@ class PartScan {
   bool reverse_;
   Cursor cursor_;
   State state_;  // without a root: the cursor has been nowhere
+  const Part* read_from_ = nullptr;
+  bool expires_ = false;  // something that was read can
   std::optional<std::string> last_key_;
   bool more_ = true;
 };
@@ -69,6 +72,7 @@ class ScanImpl {
  public:
   ScanImpl(std::shared_ptr<HashImpl> collection, const KeyRange& range, bool with_values, bool reverse);
   bool next(ScanPage& page);  // see Scan::next
+  [[nodiscard]] bool current() const noexcept;
 
  private:
   // Items of a part that have been read but not handed out.
