@@ -45,6 +45,64 @@ TEST_CASE("csv workers: the error of the lowest index wins, and all below it are
   }
 }
 
+TEST_CASE("csv workers: what is taken comes in order, on the calling thread, and the threads do not run far ahead") {
+  const std::thread::id caller = std::this_thread::get_id();
+  for (const unsigned threads : {1U, 2U, 7U}) {
+    std::vector<int> results(1000);
+    std::atomic<std::size_t> taken{0};
+    Workers(threads).run_in_order(
+        results.size(), {},
+        [&](unsigned thread, std::size_t index, const Stop&) {
+          CHECK(thread < threads);
+          CHECK(index < taken + 100);
+          results[index] = static_cast<int>(index) * 3;
+        },
+        [&](std::size_t index) {
+          CHECK(std::this_thread::get_id() == caller);
+          CHECK(index == taken);
+          CHECK(results[index] == static_cast<int>(index) * 3);
+          ++taken;
+        });
+    CHECK(taken == results.size());
+  }
+  Workers(2).run_in_order(
+      0, {}, [](unsigned, std::size_t, const Stop&) { FAIL("nothing to do"); },
+      [](std::size_t) { FAIL("nothing to take"); });
+}
+
+TEST_CASE("csv workers: all below a failed index is taken, and what the taker throws ends the work") {
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    std::size_t taken = 0;
+    std::string message;
+    try {
+      Workers(4).run_in_order(
+          100, {},
+          [&](unsigned, std::size_t index, const Stop&) {
+            if (index == 40 || index == 41 || index > 60) throw std::runtime_error(std::to_string(index));
+            std::this_thread::yield();
+          },
+          [&](std::size_t) { ++taken; });
+    } catch (const std::runtime_error& error) {
+      message = error.what();
+    }
+    CHECK(message == "40");
+    CHECK(taken == 40);
+  }
+  CHECK_THROWS_AS(Workers(3).run_in_order(
+                      1000, {}, [](unsigned, std::size_t, const Stop&) {},
+                      [](std::size_t index) {
+                        if (index == 20) throw std::logic_error("taker");
+                      }),
+                  std::logic_error);
+  CHECK_THROWS_AS(Workers(2).run_in_order(
+                      10, [] { return false; },
+                      [](unsigned, std::size_t index, const Stop& stop) {
+                        while (!stop(index)) std::this_thread::yield();
+                      },
+                      [](std::size_t) {}),
+                  kv::Error);
+}
+
 TEST_CASE("csv workers: work above a failed index learns that it is pointless") {
   std::atomic<bool> failed{false};
   CHECK_THROWS_AS(Workers(2).run(2, {},

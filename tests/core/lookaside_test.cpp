@@ -1,6 +1,9 @@
 #include "index/lookaside.hpp"
 
 #include <map>
+#include <span>
+#include <thread>
+#include <vector>
 
 #include "support/index_model.hpp"
 #include "support/key_sets.hpp"
@@ -146,6 +149,37 @@ TEST_CASE("look-aside: a table left by a process that died while growing is give
   for (unsigned i = 100; i < 1000; ++i) table.add(std::to_string(i));
   table.resize();
   CHECK(blocks_in_use(table.part).size() == table.entries.size() + 1);
+}
+
+TEST_CASE("look-aside: threads fill a table that nobody else knows") {
+  for (const unsigned overload : {1U, 4U}) {  // with four times the entries it is for, most are in another's place
+    CAPTURE(overload);
+    Table table;
+    std::vector<std::uint64_t> words;
+    {
+      Transaction txn(table.part);
+      for (unsigned i = 0; i < 40'000 * overload; ++i) {
+        const std::string key = dated_key(1, 1, 2018, i);
+        const Ref entry = make_entry(txn, key);
+        table.entries[key] = entry;
+        words.push_back(Lookaside::word_of(hash_key(key, kSeed), entry));
+        txn.commit();
+      }
+      resize_lookaside(txn, root_word(table.part), 40'000);
+    }
+    std::vector<std::thread> threads;
+    const std::size_t share = words.size() / 4;
+    for (std::size_t i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] { table.view().insert_words(std::span(words).subspan(i * share, share)); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::size_t slots = 0;
+    table.view().for_each([&](std::uint32_t, Ref) { ++slots; });
+    CHECK(table.hits() == slots);
+    if (overload == 1) CHECK(slots == words.size());
+    if (overload > 1) CHECK(slots > 60'000);
+  }
+  Lookaside(Table().part, kNullRef).insert_words(std::vector<std::uint64_t>{1, 2, 3});  // without a table
 }
 
 }  // namespace kv::test

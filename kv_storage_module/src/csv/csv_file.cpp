@@ -189,7 +189,10 @@ void CsvFile::infer(const CsvProgress& progress) {
   Meter meter(0, bytes(), progress);
   const Tick tick = meter.tick();
   file.ranges = split_rows(file.source, file.rows, file.range_bytes, file.workers, tick);
-  const auto done = [&](const RowRange& range) { meter.add(range.bytes(), 0); };
+  const auto done = [&](const RowRange& range) {
+    MappedFile::release(range.begin, range.end);  // the text is not counted beside what comes of it
+    meter.add(range.bytes(), 0);
+  };
   file.inferred = infer_columns({.source = file.source, .ranges = file.ranges, .missing = file.missing}, file.columns,
                                 file.workers, tick, done);
   file.key.bind_types(file.columns);
@@ -211,6 +214,30 @@ std::uint64_t CsvFile::rows() const noexcept { return impl_->inferred.rows; }
 std::uint64_t CsvFile::bytes() const noexcept { return impl_->mapped.text().size(); }
 unsigned CsvFile::threads() const noexcept { return impl_->workers.threads(); }
 
+std::vector<std::string> CsvFile::sample_keys(std::size_t count) const {
+  constexpr std::size_t kPlaces = 512;
+  const Impl& file = *impl_;
+  std::vector<std::string> keys;
+  if (count == 0 || file.ranges.empty()) return keys;
+  const std::size_t places = std::min(kPlaces, file.ranges.size());
+  const std::size_t rows = (count + places - 1) / places;
+  std::string scratch;
+  for (std::size_t place = 0; place < places; ++place) {
+    RowReader reader(file.source, file.ranges[place * file.ranges.size() / places], file.columns.size());
+    try {
+      for (std::size_t row = 0; row < rows && reader.next(); ++row) {
+        if (!file.filter.empty() && !file.filter.accepts(reader.fields(), file.missing, scratch)) continue;
+        std::string key;
+        file.key.append(reader.fields(), file.missing, scratch, key);
+        keys.push_back(std::move(key));
+      }
+    } catch (const Error&) {
+    } catch (const FieldError&) {
+    }
+  }
+  return keys;
+}
+
 std::uint64_t CsvFile::parse(const BatchSink& sink, const CsvProgress& progress) {
   Impl& file = *impl_;
   const RecordWriter writer(file.schema, file.columns, file.inferred.dictionaries, file.missing);
@@ -227,6 +254,7 @@ std::uint64_t CsvFile::parse(const BatchSink& sink, const CsvProgress& progress)
   Meter meter(bytes() / 2, bytes(), progress);
   file.workers.run(file.ranges.size(), meter.tick(), [&](unsigned thread, std::size_t index, const Stop& stop) {
     const RowRange& range = file.ranges[index];
+    MappedFile::prefetch(range.begin, range.end);
     const std::uint64_t rows = builders[thread].parse(range, index, stop);
     MappedFile::release(range.begin, range.end);  // as records take up memory, the text gives it back
     meter.add(range.bytes(), rows);

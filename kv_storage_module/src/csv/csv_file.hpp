@@ -67,6 +67,10 @@ class CsvFile {
   [[nodiscard]] std::uint64_t bytes() const noexcept;  // of the file
   [[nodiscard]] unsigned threads() const noexcept;
 
+  // About `count` keys of rows from all over the file, in no order, after infer(). Rows with an error end what is
+  // looked at around them: parse() will report it.
+  [[nodiscard]] std::vector<std::string> sample_keys(std::size_t count) const;
+
   // Delivers all rows that the filter accepts; returns how many it refused.
   std::uint64_t parse(const BatchSink& sink, const CsvProgress& progress = {});
 

@@ -35,6 +35,11 @@ class Workers {
   // them. If work fails, the exception of the lowest index is thrown: every lower one has then been completed.
   // Throws Error{kInterrupted} if `tick` said so, and whatever it threw.
   void run(std::size_t count, const Tick& tick, const Work& work) const;
+  // The same, and what comes out of the work is taken by the calling thread, in order: `take(index)` after work(index)
+  // and take(index - 1). The threads are at most some indices ahead of it. Nothing is taken at or above an index that
+  // failed. What `take` throws ends the work.
+  void run_in_order(std::size_t count, const Tick& tick, const Work& work,
+                    const std::function<void(std::size_t index)>& take) const;
 
  private:
   unsigned threads_;

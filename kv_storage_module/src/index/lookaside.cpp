@@ -124,6 +124,27 @@ void Lookaside::insert_word(std::uint64_t word) const noexcept {
   __atomic_store_n(reinterpret_cast<std::uint64_t*>(slot), word, __ATOMIC_RELEASE);
 }
 
+void Lookaside::insert_words(std::span<const std::uint64_t> words) const noexcept {
+  constexpr std::size_t kAhead = 24;  // lines on their way from memory
+  if (buckets_ == 0) return;
+  const auto home_of = [&](std::uint64_t word) { return home(static_cast<std::uint32_t>(word >> 32)); };
+  const auto put = [&](std::uint64_t word) {
+    std::byte* at = bucket(home_of(word));
+    for (unsigned i = 0; i < kProbes * kSlots; ++i, at += kWord) {
+      std::uint64_t free = 0;
+      if (load64(at) == free && __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &free, word, false,
+                                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        return;
+      }
+    }
+    insert_word(word);  // which puts it in another's place
+  };
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i + kAhead < words.size()) __builtin_prefetch(bucket(home_of(words[i + kAhead])), 1);
+    put(words[i]);
+  }
+}
+
 void Lookaside::remove(std::uint64_t hash, Ref entry) const noexcept {
   if (buckets_ == 0) return;
   const std::uint32_t first = home(tag_of_hash(hash));

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "index/entry.hpp"
 #include "index/key_hash.hpp"
@@ -50,6 +51,12 @@ class Lookaside {
   // Under the lock; see above for when.
   void insert(std::uint64_t hash, Ref entry) const noexcept;
   void remove(std::uint64_t hash, Ref entry) const noexcept;
+  // What a slot holds for an entry.
+  [[nodiscard]] static std::uint64_t word_of(std::uint64_t hash, Ref entry) noexcept {
+    return std::uint64_t{tag_of_hash(hash)} << 32 | entry;
+  }
+  // Puts many words into a table that nobody else knows yet; several threads may, without the lock.
+  void insert_words(std::span<const std::uint64_t> words) const noexcept;
   // Calls `slot(tag, entry)` for each used slot.
   template <class Function>
   void for_each(Function&& slot) const {

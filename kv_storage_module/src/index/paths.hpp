@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "index/node.hpp"
 #include "kv_storage/error.hpp"
@@ -15,8 +17,15 @@ namespace kv {
 inline constexpr unsigned kClassDepth = 128;
 
 [[nodiscard]] inline std::size_t common_bytes(ByteView a, ByteView b) noexcept {
-  const auto end = a.begin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size()));
-  return static_cast<std::size_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
+  const std::size_t end = std::min(a.size(), b.size());
+  std::size_t at = 0;
+  for (std::uint64_t x = 0, y = 0; at + sizeof x <= end; at += sizeof x) {
+    std::memcpy(&x, a.data() + at, sizeof x);
+    std::memcpy(&y, b.data() + at, sizeof y);
+    if (x != y) return at + static_cast<std::size_t>(std::countr_zero(x ^ y)) / 8;
+  }
+  while (at < end && a[at] == b[at]) ++at;
+  return at;
 }
 
 [[nodiscard]] inline std::uint8_t byte_at(ByteView bytes, std::size_t place) noexcept {

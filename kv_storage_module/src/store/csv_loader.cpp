@@ -1,10 +1,13 @@
 #include "store/csv_loader.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <deque>
+#include <cstring>
 #include <limits>
-#include <stdexcept>
+#include <memory>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -20,7 +23,7 @@
 #include "persist/checkpoint.hpp"
 #include "persist/recovery.hpp"
 #include "store/csv_source.hpp"
-#include "store/key_sort.hpp"
+#include "store/key_partitions.hpp"
 #include "store/store_impl.hpp"
 
 namespace kv {
@@ -97,8 +100,8 @@ class Loader {
     add_categories(target);
     reserve_rows(target);
     report.filtered = read_rows(target, progress);
-    sort();
     report.rows = build_index(target);
+    fill_lookaside(target);
     report.duplicates = dropped_rows_.size();
     free_rest(target);
     target.publish(options_.into, persist::log_of(arena_), source_of_file(before));
@@ -114,9 +117,16 @@ class Loader {
     return !before.empty() && is_same_csv(options_, before) ? before : std::string();
   }
 
-  struct ThreadRows {
-    std::vector<RowKey> keys;
-    std::deque<std::string> key_bytes;  // what they point into
+  // A key and its row, after which all rows with the same key have been settled.
+  struct Unique {
+    std::uint64_t hash;
+    std::uint32_t size;
+    std::uint32_t row;
+  };
+  struct Prepared {
+    std::unique_ptr<char[]> bytes;  // of the keys, and of those that were dropped
+    std::vector<Unique> keys;
+    std::vector<std::uint32_t> dropped_rows;
   };
 
   void add_categories(const HiddenCollection& target) {
@@ -149,7 +159,7 @@ class Loader {
   }
 
   std::uint64_t read_rows(const HiddenCollection& target, const CsvProgress& progress) {
-    threads_.resize(file_.threads());
+    keys_.emplace(file_.sample_keys(KeyPartitions::sample_for(reserved_)), reserved_, file_.threads());
     std::atomic<std::uint32_t> next_row{0};
     std::byte* const records = target.part().slice() + std::uint64_t{first_.record} * kGranule;
     const std::uint64_t filtered = file_.parse(
@@ -157,74 +167,112 @@ class Loader {
           const std::uint32_t first = next_row.fetch_add(static_cast<std::uint32_t>(batch.rows));
           copy_in(records + std::size_t{first} * batch.record_bytes, batch.records.data(),
                   batch.rows * batch.record_bytes);
-          ThreadRows& mine = threads_[thread];
-          const char* const bytes = mine.key_bytes.emplace_back(std::move(batch.keys)).data();
-          std::uint32_t begin = 0;
-          for (std::uint32_t i = 0; i < batch.rows; ++i) {
-            mine.keys.push_back({bytes + begin, batch.key_ends[i] - begin, first + i});
-            lines_[first + i] = batch.lines[i];
-            begin = batch.key_ends[i];
-          }
+          keys_->add(thread, batch.keys, batch.key_ends, first);
+          std::copy(batch.lines.begin(), batch.lines.end(), lines_.begin() + first);
         },
         progress);
     rows_ = next_row.load();
     return filtered;
   }
 
-  void sort() {
-    workers_.run(threads_.size(), {}, [&](unsigned, std::size_t i, const csv::Stop&) { sort_keys(threads_[i].keys); });
-  }
-
-  [[nodiscard]] Error duplicate(const RowKey& a, const RowKey& b) const {
-    const auto [first, second] = std::minmax(lines_[a.row], lines_[b.row]);
-    return Error::at(options_.path, second, 0,
-                     "the key '" + std::string(a.view()) + "' stands already in line " + std::to_string(first) +
+  [[nodiscard]] Error duplicate(ByteView key, std::uint32_t first, std::uint32_t second) const {
+    return Error::at(options_.path, lines_[second], 0,
+                     "the key '" + std::string(key) + "' stands already in line " + std::to_string(lines_[first]) +
                          "; set on_duplicate to 'first' or 'last', or make the key longer");
   }
 
-  // Of the rows with one key, the one to keep.
-  [[nodiscard]] RowKey settle(const RowKey& a, const RowKey& b) {
-    if (options_.on_duplicate == OnDuplicate::kError) throw duplicate(a, b);
-    const bool a_first = lines_[a.row] < lines_[b.row];
-    const bool keep_a = a_first == (options_.on_duplicate == OnDuplicate::kFirst);
-    dropped_rows_.push_back(keep_a ? b.row : a.row);
-    return keep_a ? a : b;
+  // The keys of a partition in order, each once. Run by several threads for different partitions.
+  [[nodiscard]] Prepared prepare(std::size_t partition, KeySorter& sorter) {
+    SortedKeys sorted = keys_->take(partition, sorter);
+    Prepared prepared;
+    prepared.keys.reserve(sorted.keys.size());
+    char* const begin = sorted.bytes.get();
+    const char* from = begin;
+    char* to = begin;  // dropped keys leave no gaps
+    std::vector<std::uint32_t> rows;
+    for (std::size_t i = 0; i < sorted.keys.size();) {
+      const ByteView key{from, sorted.keys[i].size};
+      rows.clear();
+      do {
+        rows.push_back(sorted.keys[i].row);
+        from += key.size();
+        ++i;
+      } while (i < sorted.keys.size() && ByteView(from, sorted.keys[i].size) == key);
+      const std::uint32_t row = rows.size() == 1 ? rows[0] : settle(key, rows, prepared.dropped_rows);
+      prepared.keys.push_back({hash_key(key, arena_.header().hash_seed), sorted.keys[i - 1].size, row});
+      if (to != key.data()) std::memmove(to, key.data(), key.size());
+      to += key.size();
+    }
+    prepared.bytes = std::move(sorted.bytes);
+    return prepared;
   }
 
-  // The keys come in ascending order and are appended to the index, as many in a step as the journal has room for.
+  // Of the rows with one key, the one to keep.
+  [[nodiscard]] std::uint32_t settle(ByteView key, std::vector<std::uint32_t>& rows,
+                                     std::vector<std::uint32_t>& dropped) const {
+    std::sort(rows.begin(), rows.end(), [&](std::uint32_t a, std::uint32_t b) { return lines_[a] < lines_[b]; });
+    if (options_.on_duplicate == OnDuplicate::kError) throw duplicate(key, rows[0], rows[1]);
+    const auto kept = options_.on_duplicate == OnDuplicate::kFirst ? rows.begin() : rows.end() - 1;
+    const std::uint32_t row = *kept;
+    rows.erase(kept);
+    dropped.insert(dropped.end(), rows.begin(), rows.end());
+    return row;
+  }
+
+  // Threads sort partitions of the keys; this one appends them to the index, one after the other.
   std::uint64_t build_index(const HiddenCollection& target) {
-    std::vector<std::span<const RowKey>> runs;
-    runs.reserve(threads_.size());
-    for (const ThreadRows& rows : threads_) runs.emplace_back(rows.keys);
-    RunMerger merged(std::move(runs));
-    {
-      Transaction txn(target.part());
-      resize_lookaside(txn, &target.root(txn).lookaside, rows_);
-    }
-    std::uint64_t inserted = 0;
-    for (const RowKey* next = merged.next(); next != nullptr;) {
+    words_.reserve(rows_);
+    std::vector<KeySorter> sorters(workers_.threads());
+    std::vector<Prepared> prepared(keys_->count());
+    workers_.run_in_order(
+        prepared.size(), {},
+        [&](unsigned thread, std::size_t i, const csv::Stop&) { prepared[i] = prepare(i, sorters[thread]); },
+        [&](std::size_t i) {
+          const Prepared keys = std::move(prepared[i]);
+          append(target, keys);
+          dropped_rows_.insert(dropped_rows_.end(), keys.dropped_rows.begin(), keys.dropped_rows.end());
+        });
+    return words_.size();
+  }
+
+  // As many in a step as the journal has room for.
+  void append(const HiddenCollection& target, const Prepared& keys) {
+    const char* bytes = keys.bytes.get();
+    for (auto next = keys.keys.begin(); next != keys.keys.end();) {
       Transaction txn(target.part());
       CollectionRoot& root = target.root(txn);
-      const Lookaside table(txn.part(), root.lookaside);
-      std::vector<std::pair<std::uint64_t, Ref>> added;
       BlockSupply blocks(txn);
       SortedAppender appender(blocks, &root.index);
-      while (next != nullptr && txn.journal_room() >= appender.journal_needed()) {
-        RowKey row = *next;
-        while ((next = merged.next()) != nullptr && next->view() == row.view()) row = settle(row, *next);
-        const Ref entry = make_entry(blocks, row.view(), record_value(record_at(row.row)));
+      for (; next != keys.keys.end() && txn.journal_room() >= appender.journal_needed(); ++next) {
+        const Ref entry = make_entry(blocks, {bytes, next->size}, record_value(record_at(next->row)));
         appender.add(entry);
-        added.emplace_back(hash_key(row.view(), arena_.header().hash_seed), entry);
-        table.prefetch(added.back().first);
+        words_.push_back(Lookaside::word_of(next->hash, entry));
+        bytes += next->size;
       }
-      inserted += added.size();
       appender.finish();
       blocks.settle();
-      txn.store64(&root.entries, inserted);
+      txn.store64(&root.entries, words_.size());
       txn.commit();
-      for (const auto& [hash, entry] : added) table.insert(hash, entry);
     }
-    return inserted;
+  }
+
+  // Last, and without the lock: nobody else knows the table.
+  void fill_lookaside(const HiddenCollection& target) {
+    constexpr std::size_t kWordsAtATime = 64 * 1024;
+    Ref table = kNullRef;
+    {
+      Transaction txn(target.part());
+      CollectionRoot& root = target.root(txn);
+      resize_lookaside(txn, &root.lookaside, words_.size());
+      table = root.lookaside;
+    }
+    const Lookaside lookaside(target.part(), table);
+    const std::span<const std::uint64_t> words(words_);
+    workers_.run((words.size() + kWordsAtATime - 1) / kWordsAtATime, {},
+                 [&](unsigned, std::size_t i, const csv::Stop&) {
+                   const std::size_t first = i * kWordsAtATime;
+                   lookaside.insert_words(words.subspan(first, std::min(kWordsAtATime, words.size() - first)));
+                 });
   }
 
   // The slots of rows that were filtered or dropped, from the last one down.
@@ -249,7 +297,8 @@ class Loader {
   std::uint64_t reserved_ = 0;
   std::uint64_t rows_ = 0;
   std::vector<std::uint64_t> lines_;  // by row
-  std::vector<ThreadRows> threads_;
+  std::optional<KeyPartitions> keys_;
+  std::vector<std::uint64_t> words_;  // of the look-aside table
   std::vector<std::uint32_t> dropped_rows_;
 };
 

@@ -2,90 +2,110 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <utility>
 
 namespace kv {
 namespace {
 
-constexpr std::size_t kStep = sizeof(std::uint64_t);
-constexpr std::size_t kSmall = 32;  // below: compare whole keys
-constexpr std::size_t kAhead = 16;  // keys fetched before they are needed
+constexpr std::size_t kWindowBytes = sizeof(std::uint64_t);
+constexpr unsigned kWordBits = 64;
+constexpr std::size_t kFew = 32;        // below: compare whole keys
+constexpr std::size_t kFewItems = 300;  // below: compare words
+constexpr unsigned kDigitBits = 11;
 
-struct Cached {
-  std::uint64_t window;  // eight bytes of the key, big endian, zeros past its end
-  RowKey key;
-};
-
-[[nodiscard]] std::uint64_t window_of(const RowKey& key, std::size_t depth) noexcept {
-  std::uint64_t word = 0;
-  if (depth + kStep <= key.size) {
-    std::memcpy(&word, key.bytes + depth, kStep);
-  } else if (depth < key.size) {
-    std::memcpy(&word, key.bytes + depth, key.size - depth);
-  }
-  return std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
-}
-
-void sort_whole(std::span<Cached> keys) {
-  std::sort(keys.begin(), keys.end(), [](const Cached& a, const Cached& b) { return a.key.view() < b.key.view(); });
-}
-
-// Keys that agree in the bytes before `depth`.
-void sort_from(std::span<Cached> keys, std::size_t depth) {
-  if (keys.size() < kSmall) return sort_whole(keys);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (i + kAhead < keys.size()) __builtin_prefetch(keys[i + kAhead].key.bytes + depth);
-    keys[i].window = window_of(keys[i].key, depth);
-  }
-  std::sort(keys.begin(), keys.end(), [](const Cached& a, const Cached& b) { return a.window < b.window; });
-  for (std::size_t begin = 0; begin < keys.size();) {
-    std::size_t end = begin;
-    bool all_go_on = true;
-    for (; end < keys.size() && keys[end].window == keys[begin].window; ++end) {
-      all_go_on = all_go_on && keys[end].key.size > depth + kStep;
-    }
-    // A key that ends inside the window and one that goes on with NULs look alike in it: then compare them whole.
-    const std::span<Cached> equal = keys.subspan(begin, end - begin);
-    if (equal.size() > 1) all_go_on ? sort_from(equal, depth + kStep) : sort_whole(equal);
-    begin = end;
-  }
-}
-
-[[nodiscard]] std::size_t common_prefix(std::span<const RowKey> keys) noexcept {
-  ByteView prefix = keys.front().view();
-  for (const RowKey& key : keys) {
-    const ByteView other = key.view().substr(0, prefix.size());
-    const auto mismatch = std::mismatch(other.begin(), other.end(), prefix.begin());
-    prefix = prefix.substr(0, static_cast<std::size_t>(mismatch.first - other.begin()));
-  }
-  return prefix.size();
+void sort_whole(std::span<RowKey> keys) {
+  std::sort(keys.begin(), keys.end(), [](const RowKey& a, const RowKey& b) { return a.view() < b.view(); });
 }
 
 }  // namespace
 
-void sort_keys(std::span<RowKey> keys) {
-  if (keys.size() < 2) return;
-  std::vector<Cached> cached(keys.size());
-  std::transform(keys.begin(), keys.end(), cached.begin(), [](const RowKey& key) { return Cached{0, key}; });
-  sort_from(cached, common_prefix(keys));
-  std::transform(cached.begin(), cached.end(), keys.begin(), [](const Cached& entry) { return entry.key; });
+void KeySorter::sort(std::span<RowKey> keys) { sort_from(keys, 0); }
+
+KeySorter::Windows KeySorter::windows_of(const RowKey& key, std::size_t depth) noexcept {
+  Windows windows{};
+  for (std::size_t i = 0; i < kWindows; ++i) windows[i] = key_window(key.view(), depth + i * kWindowBytes);
+  return windows;
 }
 
-RunMerger::RunMerger(std::vector<std::span<const RowKey>> runs) : runs_(std::move(runs)) {
-  std::erase_if(runs_, [](const auto& run) { return run.empty(); });
-}
-
-const RowKey* RunMerger::next() noexcept {
-  if (runs_.empty()) return nullptr;
-  auto smallest = runs_.begin();
-  for (auto run = smallest + 1; run != runs_.end(); ++run) {
-    if (run->front().view() < smallest->front().view()) smallest = run;
+// Keys that agree in the bytes before `depth`.
+void KeySorter::sort_from(std::span<RowKey> keys, std::size_t depth) {
+  if (keys.size() < kFew) return sort_whole(keys);
+  Windows differing{};
+  std::size_t longest = 0;
+  for (;; depth += kWindows * kWindowBytes) {
+    const Windows first = windows_of(keys[0], depth);
+    for (const RowKey& key : keys) {
+      const Windows windows = windows_of(key, depth);
+      for (std::size_t i = 0; i < kWindows; ++i) differing[i] |= windows[i] ^ first[i];
+      longest = std::max<std::size_t>(longest, key.size);
+    }
+    if (differing != Windows{}) break;
+    // A key that ends and one that goes on with NULs look alike.
+    if (depth + kWindows * kWindowBytes >= longest) return sort_whole(keys);
   }
-  const RowKey* const key = &smallest->front();
-  if (smallest->size() > kAhead) __builtin_prefetch((*smallest)[kAhead].bytes);
-  *smallest = smallest->subspan(1);
-  if (smallest->empty()) runs_.erase(smallest);
-  return key;
+  choose_fields(differing);
+  unsigned bits = 0;
+  for (const Field& field : fields_) bits += field.bits;
+  items_.clear();
+  for (std::uint32_t i = 0; i < keys.size(); ++i) items_.push_back({word_of(keys[i], depth), i});
+  sort_items(bits);
+
+  keys_.assign(keys.begin(), keys.end());
+  std::vector<std::span<RowKey>> undecided;
+  for (std::size_t begin = 0; begin < keys.size();) {
+    std::size_t end = begin;
+    do {
+      keys[end] = keys_[items_[end].index];
+    } while (++end < keys.size() && items_[end].word == items_[begin].word);
+    if (end - begin > 1) undecided.push_back(keys.subspan(begin, end - begin));
+    begin = end;
+  }
+  for (const std::span<RowKey> equal : undecided) sort_from(equal, depth);
+}
+
+// The first bits in which keys differ, as many as fit into the word.
+void KeySorter::choose_fields(const Windows& differing) {
+  fields_.clear();
+  unsigned used = 0;
+  for (std::uint8_t window = 0; window < kWindows; ++window) {
+    for (unsigned byte_shift = kWordBits; byte_shift != 0 && used < kWordBits;) {
+      byte_shift -= 8;
+      const auto byte = static_cast<std::uint8_t>(differing[window] >> byte_shift);
+      if (byte == 0) continue;
+      const auto width = static_cast<unsigned>(std::bit_width(byte));
+      const unsigned low = std::max<unsigned>(static_cast<unsigned>(std::countr_zero(byte)),
+                                              used + width > kWordBits ? used + width - kWordBits : 0);
+      if (low >= width) continue;
+      fields_.push_back({window, static_cast<std::uint8_t>(byte_shift + low), static_cast<std::uint8_t>(width - low)});
+      used += width - low;
+    }
+  }
+}
+
+std::uint64_t KeySorter::word_of(const RowKey& key, std::size_t depth) const noexcept {
+  const Windows windows = windows_of(key, depth);
+  std::uint64_t word = 0;
+  for (const Field& field : fields_) {
+    const std::uint64_t mask = (std::uint64_t{1} << field.bits) - 1;
+    word = word << field.bits | (windows[field.window] >> field.shift & mask);
+  }
+  return word;
+}
+
+// Radix sort from the lowest digit (D. E. Knuth, TAOCP vol. 3, 5.2.5) of words that use `bits` bits.
+void KeySorter::sort_items(unsigned bits) {
+  const auto by_word = [](const Item& a, const Item& b) { return a.word < b.word; };
+  if (items_.size() < kFewItems) return std::sort(items_.begin(), items_.end(), by_word);
+  other_items_.resize(items_.size());
+  for (unsigned shift = 0; shift < bits; shift += kDigitBits) {
+    constexpr std::uint64_t kMask = (1U << kDigitBits) - 1;
+    std::array<std::uint32_t, 1U << kDigitBits> place{};
+    for (const Item& item : items_) ++place[item.word >> shift & kMask];
+    std::uint32_t sum = 0;
+    for (std::uint32_t& count : place) count = std::exchange(sum, sum + count);
+    for (const Item& item : items_) other_items_[place[item.word >> shift & kMask]++] = item;
+    items_.swap(other_items_);
+  }
 }
 
 }  // namespace kv

@@ -1,0 +1,146 @@
+#include "store/key_partitions.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "index/paths.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::size_t kKeyChunkBytes = 32 * 1024;
+
+constexpr std::size_t kSamplesPerPartition = 16;
+
+struct Front {
+  std::uint32_t row;
+  std::uint32_t size;
+};
+
+[[nodiscard]] std::size_t partitions_for(std::uint64_t rows) noexcept {
+  return static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(rows / KeyPartitions::kPartitionKeys, 1, KeyPartitions::kMaxPartitions));
+}
+
+}  // namespace
+
+// ---- Chunks ----
+
+KeyPartitions::Chunk::Chunk(std::size_t bytes) : bytes_((bytes + kPageBytes - 1) / kPageBytes * kPageBytes) {
+  void* const at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  data_ = static_cast<char*>(at);
+}
+
+KeyPartitions::Chunk::Chunk(Chunk&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), used_(other.used_) {}
+
+KeyPartitions::Chunk::~Chunk() {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+}
+
+bool KeyPartitions::Chunk::append(ByteView key, std::uint32_t row) noexcept {
+  const Front front{row, static_cast<std::uint32_t>(key.size())};
+  if (used_ + sizeof front + key.size() > bytes_) return false;
+  std::memcpy(data_ + used_, &front, sizeof front);
+  if (!key.empty()) std::memcpy(data_ + used_ + sizeof front, key.data(), key.size());
+  used_ += sizeof front + key.size();
+  return true;
+}
+
+void KeyPartitions::Chunk::read(std::vector<RowKey>& keys) const {
+  for (std::size_t at = 0; at < used_;) {
+    Front front{};
+    std::memcpy(&front, data_ + at, sizeof front);
+    at += sizeof front;
+    keys.push_back({data_ + at, front.size, front.row});
+    at += front.size;
+  }
+}
+
+// ---- Partitions ----
+
+std::size_t KeyPartitions::sample_for(std::uint64_t rows) noexcept {
+  return (partitions_for(rows) - 1) * kSamplesPerPartition;
+}
+
+KeyPartitions::KeyPartitions(std::vector<std::string> sample, std::uint64_t rows, unsigned threads) {
+  std::sort(sample.begin(), sample.end());
+  const std::size_t wanted = partitions_for(rows);
+  for (std::size_t i = 1; i < wanted && !sample.empty(); ++i) {
+    std::string& bound = sample[i * sample.size() / wanted];
+    if (bounds_.empty() || bounds_.back() < bound) bounds_.push_back(bound);
+  }
+  if (!bounds_.empty()) prefix_ = bounds_.front().substr(0, common_bytes(bounds_.front(), bounds_.back()));
+  for (const std::string& bound : bounds_) windows_.push_back(window_of(bound));
+  by_thread_.resize(threads);
+  for (std::vector<Chunks>& partitions : by_thread_) partitions.resize(count());
+}
+
+KeyPartitions::Window KeyPartitions::window_of(ByteView key) const noexcept {
+  const std::size_t depth = prefix_.size();
+  return Window{key_window(key, depth)} << 64 | key_window(key, depth + sizeof(std::uint64_t));
+}
+
+// How many bounds are not greater than the key.
+std::size_t KeyPartitions::partition_of(ByteView key) const noexcept {
+  auto first = bounds_.begin();
+  auto last = bounds_.end();
+  if (common_bytes(key, prefix_) == prefix_.size()) {
+    const Window window = window_of(key);
+    const Window* const end = windows_.data() + windows_.size();
+    const Window* at = windows_.data();
+    for (std::size_t left = windows_.size(); left > 0;) {  // without branches to guess
+      const std::size_t half = (left + 1) / 2;
+      at += half & (std::size_t{0} - static_cast<std::size_t>(at[half - 1] < window));
+      left -= half;
+    }
+    const auto place = at - windows_.data();
+    if (at == end || *at != window) return static_cast<std::size_t>(place);
+    first += place;
+    last = bounds_.begin() + (std::upper_bound(at, end, window) - windows_.data());
+  }
+  return static_cast<std::size_t>(std::upper_bound(first, last, key) - bounds_.begin());
+}
+
+void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uint32_t> ends, std::uint32_t first_row) {
+  std::vector<Chunks>& partitions = by_thread_[thread];
+  std::size_t begin = 0;
+  for (const std::uint32_t end : ends) {
+    const ByteView key = keys.substr(begin, end - begin);
+    Chunks& chunks = partitions[partition_of(key)];
+    if (chunks.empty() || !chunks.back().append(key, first_row)) {
+      chunks.emplace_back(std::max(kKeyChunkBytes, sizeof(Front) + key.size()));
+      static_cast<void>(chunks.back().append(key, first_row));
+    }
+    ++first_row;
+    begin = end;
+  }
+}
+
+SortedKeys KeyPartitions::take(std::size_t partition, KeySorter& sorter) {
+  std::vector<RowKey> keys;
+  for (const auto& partitions : by_thread_) {
+    for (const Chunk& chunk : partitions[partition]) chunk.read(keys);
+  }
+  sorter.sort(keys);
+  SortedKeys sorted;
+  std::size_t bytes = 0;
+  for (const RowKey& key : keys) bytes += key.size;
+  sorted.bytes = std::make_unique_for_overwrite<char[]>(bytes);
+  sorted.keys.reserve(keys.size());
+  char* to = sorted.bytes.get();
+  for (const RowKey& key : keys) {
+    if (key.size != 0) std::memcpy(to, key.bytes, key.size);
+    to += key.size;
+    sorted.keys.push_back({key.size, key.row});
+  }
+  for (auto& partitions : by_thread_) partitions[partition].clear();
+  return sorted;
+}
+
+}  // namespace kv

@@ -1,0 +1,77 @@
+// The keys of many rows on their way to the index: collected in ranges of keys, each of which is then sorted by itself,
+// in the cache. One after the other, the ranges are all keys in order.
+//
+// The bounds of the ranges come from a sample of the keys (sample sort: W. D. Frazer, A. C. McKellar, JACM 1970), so
+// whatever the keys are, the ranges are about equally long; if the sample misleads, they are only less so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kv_storage/bytes.hpp"
+#include "store/key_sort.hpp"
+
+namespace kv {
+
+// Sorted keys, end to end.
+struct SortedKeys {
+  struct Key {
+    std::uint32_t size;
+    std::uint32_t row;
+  };
+  std::unique_ptr<char[]> bytes;
+  std::vector<Key> keys;
+};
+
+class KeyPartitions {
+ public:
+  static constexpr std::uint64_t kPartitionKeys = 16 * 1024;
+  static constexpr std::size_t kMaxPartitions = 1024;
+
+  // For about `rows` keys, collected by threads 0 ... threads - 1.
+  KeyPartitions(std::vector<std::string> sample, std::uint64_t rows, unsigned threads);
+
+  [[nodiscard]] std::size_t count() const noexcept { return bounds_.size() + 1; }
+  // How many keys of a sample make good bounds for so many rows.
+  [[nodiscard]] static std::size_t sample_for(std::uint64_t rows) noexcept;
+
+  // Keys that lie end to end in `keys` and end at `ends`, of the rows from `first_row` on. Not by two threads with the
+  // same number at a time.
+  void add(unsigned thread, ByteView keys, std::span<const std::uint32_t> ends, std::uint32_t first_row);
+  // Of one partition, once, when all have been added. Different partitions by several threads at a time.
+  [[nodiscard]] SortedKeys take(std::size_t partition, KeySorter& sorter);
+
+ private:
+  // A block of {row, size, bytes of the key}, given back to the system when it is not needed any more.
+  class Chunk {
+   public:
+    explicit Chunk(std::size_t bytes);
+    Chunk(Chunk&& other) noexcept;
+    Chunk& operator=(Chunk&&) = delete;
+    ~Chunk();
+    [[nodiscard]] bool append(ByteView key, std::uint32_t row) noexcept;  // false = no room
+    void read(std::vector<RowKey>& keys) const;
+
+   private:
+    char* data_;
+    std::size_t bytes_;
+    std::size_t used_ = 0;
+  };
+  using Chunks = std::vector<Chunk>;
+
+  using Window = unsigned __int128;
+
+  [[nodiscard]] Window window_of(ByteView key) const noexcept;
+  [[nodiscard]] std::size_t partition_of(ByteView key) const noexcept;
+
+  std::vector<std::string> bounds_;  // the least key of each partition but the first
+  std::string prefix_;               // of all bounds
+  std::vector<Window> windows_;      // the 16 bytes of each bound behind it
+  std::vector<std::vector<Chunks>> by_thread_;
+};
+
+}  // namespace kv
