@@ -38,6 +38,24 @@ void check_sound(const Store& store) {
 
 }  // namespace
 
+TEST_CASE("cache: with room for all, nothing is lost") {
+  constexpr int kKeys = 280;  // the table of so many is at times too full for one more
+  auto store = Store::create({.max_memory = 256 * kMiB, .parts = 1});
+  for (int number = 0; number < 400; ++number) {
+    const std::string name = std::to_string(number);
+    Cache cache = store->cache(name, kMiB);
+    const auto key = [&](int i) { return name + "-" + std::to_string(i); };
+    for (int i = 0; i < kKeys; ++i) {
+      cache.put(key(i), bytes_value(key(i)));
+      cache.put(key(i), bytes_value(key(i)));
+    }
+    for (int i = 0; i < kKeys; ++i) CHECK(get(cache, key(i)) == key(i));
+    CHECK(cache.size() == kKeys);
+    store->drop(name);
+  }
+  check_sound(*store);
+}
+
 TEST_CASE("cache: whatever it returns was put last, and it never holds more than its capacity") {
   for (const std::uint32_t parts : {1U, 4U}) {
     CAPTURE(parts);

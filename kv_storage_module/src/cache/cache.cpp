@@ -101,7 +101,7 @@ struct Cache::Steps {
     }
     cache_state::push(txn, root, entry, queue, tag);
     txn.commit();
-    eviction::tend(txn, root);
+    eviction::tend(txn, root, tag);
     Lookaside(txn.part(), root.lookaside).insert(hash, entry);
     return true;
   }

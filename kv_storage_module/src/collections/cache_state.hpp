@@ -8,8 +8,9 @@
 //     leases  keys being computed, and by whom (collections/lease_record.hpp)
 //
 // Entries are found through the look-aside table alone. A cache needs no order and may forget, so it has no key index:
-// an entry that the table lost (index/lookaside.hpp) is out of reach and leaves by its queue like any other. Only the
-// queues decide what is in the cache; they change under Transaction, and are what verify() walks.
+// the table grows when it has no room for an entry, and one that it lost all the same, for lack of memory or while a
+// large table was filled, is out of reach and leaves by its queue like any other. Only the queues decide what is in the
+// cache; they change under Transaction, and are what verify() walks.
 //
 // Readers write counters after their section, when the block may belong to something else already. So a side table is
 // never given back to the allocator: it stays in the part's list and serves the next cache.

@@ -144,13 +144,15 @@ QueueKind queue_for(Transaction& txn, CollectionRoot& root, std::uint32_t tag) n
   return recall(txn, state, tag) ? QueueKind::kMain : QueueKind::kSmall;
 }
 
-void tend(Transaction& txn, CollectionRoot& root) noexcept {
+void tend(Transaction& txn, CollectionRoot& root, std::uint32_t tag) noexcept {
   constexpr std::uint64_t kFewestEntries = 32;  // for which a look-aside is made
   const std::uint64_t entries = std::max(root.entries, kFewestEntries);
   try {
-    const bool has_table = Lookaside(txn.part(), root.lookaside).buckets() != 0;
-    if (!has_table || lookaside_wants_resize(Lookaside(txn.part(), root.lookaside).buckets(), entries)) {
+    const Lookaside table(txn.part(), root.lookaside);
+    if (table.buckets() == 0 || lookaside_wants_resize(table.buckets(), entries)) {
       resize_lookaside(txn, &root.lookaside, entries);
+    } else if (!table.has_room(tag)) {
+      resize_lookaside(txn, &root.lookaside, 2 * entries);
     }
     if (ghost_is_short(cache_state::of(txn, root).ghost_buckets, entries)) grow_ghost(txn, root);
   } catch (const Error&) {

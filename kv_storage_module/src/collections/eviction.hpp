@@ -33,9 +33,10 @@ bool evict_one(Transaction& txn, CollectionRoot& root);
 // Which queue a key that is not in the cache goes to; it forgets what it knew of it.
 [[nodiscard]] QueueKind queue_for(Transaction& txn, CollectionRoot& root, std::uint32_t tag) noexcept;
 
-// After the commit that stored an entry: lets the look-aside and the ghost grow with the cache, in steps. Without
-// memory for that they stay as they are.
-void tend(Transaction& txn, CollectionRoot& root) noexcept;
+// After the commit that stored an entry, and before the look-aside learns of it: lets that grow with the cache, and
+// where it has no room for `tag`, for nothing else finds the entry that would be overwritten; and the ghost, in steps.
+// Without memory for that they stay as they are.
+void tend(Transaction& txn, CollectionRoot& root, std::uint32_t tag) noexcept;
 
 // The store is full: the largest cache of the part gives up about `bytes`. Takes the lock. False = no cache has any.
 bool relieve(Part& part, std::uint64_t bytes);

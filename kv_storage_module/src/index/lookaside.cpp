@@ -110,16 +110,21 @@ std::byte* Lookaside::free_slot(std::uint32_t number) const noexcept {
   return nullptr;
 }
 
+// Where the tag would go; null: all buckets it may lie in are full.
+std::byte* Lookaside::room_for(std::uint32_t tag) const noexcept {
+  std::byte* slot = nullptr;
+  for (unsigned probe = 0; probe < kProbes && slot == nullptr; ++probe) slot = free_slot(home(tag) + probe);
+  return slot;
+}
+
 void Lookaside::insert(std::uint64_t hash, Ref entry) const noexcept {
   if (buckets_ != 0) insert_word(slot_word(tag_of_hash(hash), entry));
 }
 
 void Lookaside::insert_word(std::uint64_t word) const noexcept {
   const auto tag = static_cast<std::uint32_t>(word >> 32);
-  const std::uint32_t first = home(tag);
-  std::byte* slot = nullptr;
-  for (unsigned probe = 0; probe < kProbes && slot == nullptr; ++probe) slot = free_slot(first + probe);
-  if (slot == nullptr) slot = bucket(first) + tag % kSlots * kWord;
+  std::byte* slot = room_for(tag);
+  if (slot == nullptr) slot = bucket(home(tag)) + tag % kSlots * kWord;
   // Release: whoever sees the slot sees the commit before it, and thus notices that the part has changed.
   __atomic_store_n(reinterpret_cast<std::uint64_t*>(slot), word, __ATOMIC_RELEASE);
 }

@@ -50,6 +50,8 @@ class Lookaside {
 
   // Under the lock; see above for when.
   void insert(std::uint64_t hash, Ref entry) const noexcept;
+  // Whether inserting would overwrite no slot. There is a table.
+  [[nodiscard]] bool has_room(std::uint32_t tag) const noexcept { return room_for(tag) != nullptr; }
   void remove(std::uint64_t hash, Ref entry) const noexcept;
   // What a slot holds for an entry.
   [[nodiscard]] static std::uint64_t word_of(std::uint64_t hash, Ref entry) noexcept {
@@ -76,6 +78,7 @@ class Lookaside {
   }
   [[nodiscard]] std::byte* free_slot(std::uint32_t number) const noexcept;
   void insert_word(std::uint64_t word) const noexcept;
+  [[nodiscard]] std::byte* room_for(std::uint32_t tag) const noexcept;
   bool remove_one(std::uint32_t first, Ref entry) const noexcept;
   void vacate(std::uint32_t number, std::byte* slot) const noexcept;
   [[nodiscard]] std::byte* overflow_of(std::uint32_t number, std::uint32_t& later) const noexcept;
