@@ -227,7 +227,9 @@ class DurabilityMachine(RuleBasedStateMachine):
         shutil.copytree(self.folder / "data", copy, ignore=shutil.ignore_patterns("*.sock", "lock*"))
         with Storage(copy) as recovered:
             self.check(recovered)
-            self.handles = {known: handle for known, handle in self.handles.items() if known[0] != id(recovered)}
+            self.handles = {
+                known: handle for known, handle in self.handles.items() if known[0] != id(recovered)
+            }
         shutil.rmtree(copy)
 
     def check(self, kv: Storage) -> None:
