@@ -139,7 +139,9 @@ TEST_CASE("csv load: processes killed at any time leave nothing of what they loa
       return 0;
     });
     std::this_thread::sleep_for(std::chrono::microseconds(below(random, 150'000)));
+    check_sound(*store);  // beside it
     loader.kill();
+    check_sound(*store);
     if (store->find_records("rows")) ++loaded;
     store->drop("rows");
     static_cast<void>(
