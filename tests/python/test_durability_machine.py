@@ -65,6 +65,11 @@ class DurabilityMachine(RuleBasedStateMachine):
             self.handles[id(kv), name, kind] = made
         return self.handles[id(kv), name, kind]
 
+    def close_handles(self, name: str, but: str = "") -> None:
+        self.handles = {
+            known: handle for known, handle in self.handles.items() if known[1] != name or known[2] == but
+        }
+
     def forget(self, name: str) -> None:
         self.kinds.pop(name, None)
         self.model.pop(name, None)
@@ -188,7 +193,8 @@ class DurabilityMachine(RuleBasedStateMachine):
             return
         self.kv.rename(old, new, replace=True)
         self.forget(new)
-        self.handles.pop((id(self.kv), old, self.kinds[old]), None)
+        self.close_handles(old)
+        self.close_handles(new, but=self.kinds[old])  # which go on with what has the name now
         self.kinds[new] = self.kinds.pop(old)
         self.model[new] = self.model.pop(old)
         self.with_ttl = {(new if name == old else name, key) for name, key in self.with_ttl}
@@ -196,7 +202,7 @@ class DurabilityMachine(RuleBasedStateMachine):
     @rule(name=names)
     def drop(self, name: str) -> None:
         assert self.kv.drop(name) == (name in self.kinds)
-        self.handles.pop((id(self.kv), name, self.kinds.get(name, "")), None)
+        self.close_handles(name)
         self.forget(name)
 
     def note_ttl(self, name: str, key: Any, ttl: float | None) -> None:
