@@ -201,6 +201,25 @@ TEST_CASE("cursor: a prefix costs what it matches") {
   CHECK(cursor.nodes_visited() < keys.size() / 2 + 10);
 }
 
+TEST_CASE("cursor: a step that finds too much to remember is made again, and what it had found comes once") {
+  Index index;
+  constexpr int kBytes = 256;
+  const auto key = [](std::initializer_list<int> bytes) { return std::string(bytes.begin(), bytes.end()); };
+  for (int first = 0; first < kBytes; ++first) {
+    if (first > 1) index.put(key({first}));
+    for (int second = 0; first < 4 && second < kBytes; ++second) {
+      if (second % 2 == 0) index.put(key({first, second}));
+      for (int third = 0; second % 2 != 0 && second < 8 && third < kBytes; ++third) {
+        index.put(key({first, second, third}));
+      }
+    }
+  }
+  for (const bool reverse : {false, true}) {
+    const Query all{.reverse = reverse};
+    CHECK(walk(index.part, all) == expected(index.model, all));
+  }
+}
+
 TEST_CASE("cursor: a search that finds nothing goes on over many pages, also while others write") {
   Index index;
   for (unsigned i = 0; i < 30'000; ++i) index.put(dated_key(1, 1, 2018, i));

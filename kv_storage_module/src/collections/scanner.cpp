@@ -64,10 +64,11 @@ void ScanPage::append(const ScanPage& page) {
   const std::ptrdiff_t used = std::ptrdiff_t{last.value_offset} + last.value_size;
   const auto base = static_cast<std::uint32_t>(bytes.size());
   bytes.insert(bytes.end(), page.bytes.begin(), page.bytes.begin() + used);
-  for (Item item : page.items) {
-    item.key_offset += base;
-    item.value_offset += base;
-    items.push_back(item);
+  const std::size_t first = items.size();
+  items.insert(items.end(), page.items.begin(), page.items.end());
+  for (std::size_t i = first; i < items.size(); ++i) {
+    items[i].key_offset += base;
+    items[i].value_offset += base;
   }
 }
 

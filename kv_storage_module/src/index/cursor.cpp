@@ -12,6 +12,7 @@ constexpr std::size_t kInitialStack = 1024;
 constexpr std::size_t kPageBudget = 4096;    // items looked at in one page: keeps sections short
 constexpr std::size_t kPrefetchBytes = 256;  // of each entry, for its value
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kHeadBytes = 32;  // of a node or entry: the header, and a key of usual length
 
 // The least key that is greater than all that begin with `prefix`; none if there is no such key.
 std::optional<std::string> successor(ByteView prefix) {
@@ -25,7 +26,7 @@ std::optional<std::string> successor(ByteView prefix) {
 void prefetch(const Part& part, Ref ref) noexcept {
   const std::byte* at = part.slice() + std::uint64_t{ref} * kGranule;
   __builtin_prefetch(at);
-  __builtin_prefetch(at + kLine - kGranule);
+  __builtin_prefetch(at + kHeadBytes - 1);
 }
 
 }  // namespace
@@ -46,7 +47,7 @@ Cursor::Cursor(std::optional<ByteView> start, std::optional<ByteView> stop, cons
 }
 
 std::span<const Ref> Cursor::collect(const Part& part, Ref root, std::size_t limit, bool values) noexcept {
-  limit = std::min(limit, kPageEntries);
+  limit_ = std::min(limit, kPageEntries);
   const std::uint64_t sequence = part.sequence();
   if (!continues_ || sequence_ != sequence) restart(root);
   sequence_ = sequence;
@@ -58,9 +59,9 @@ std::span<const Ref> Cursor::collect(const Part& part, Ref root, std::size_t lim
   time_ = CallTime();
 
   for (;;) {
-    emit(part, limit);
+    emit(part);
     prefetch_ahead(part);  // also at the end: the next page then finds its items in the cache
-    if (found_ == limit || stack_.empty()) break;
+    if (found_ == limit_ || stack_.empty()) break;
     if (budget_ == 0) {
       capture_position(part);
       break;
@@ -97,11 +98,23 @@ void Cursor::restart(Ref root) noexcept {
   stack_.emplace_back(root, 0, flags, glob_ != nullptr ? glob_->start() : 0);
 }
 
-void Cursor::emit(const Part& part, std::size_t limit) noexcept {
-  while (found_ < limit && !stack_.empty() && stack_.back().has(kReady)) {
-    const Item item = stack_.back();
+void Cursor::emit(const Part& part) noexcept {
+  while (found_ < limit_ && !stack_.empty() && stack_.back().has(kReady)) {
+    take(part, stack_.back());
     stack_.pop_back();
-    if (!item.has(kExpires) || !entry_expired(part, item.ref, time_)) page_[found_++] = item.ref;
+  }
+}
+
+void Cursor::take(const Part& part, Item ready) noexcept {
+  if (!ready.has(kExpires) || !entry_expired(part, ready.ref, time_)) page_[found_++] = ready.ref;
+}
+
+// Straight onto the page unless something precedes it.
+void Cursor::pass_on(const Part& part, Item ready) noexcept {
+  if (next_.empty() && found_ < limit_) {
+    take(part, ready);
+  } else {
+    next_.push_back(ready);
   }
 }
 
@@ -109,10 +122,12 @@ void Cursor::emit(const Part& part, std::size_t limit) noexcept {
 bool Cursor::step(const Part& part) noexcept {
   const std::size_t window = std::min(kWindow, stack_.size());
   next_.clear();
+  const std::size_t found = found_;
   std::size_t done = 0;
   for (; done < window && next_.size() < kStepItems; ++done) visit(part, stack_[stack_.size() - 1 - done]);
   if (stack_.size() - done + next_.size() > stack_.capacity()) {
     wants_room_ = true;
+    found_ = found;  // what the window led to is found again
     return false;
   }
   stack_.resize(stack_.size() - done);
@@ -131,10 +146,7 @@ void Cursor::prefetch_ahead(const Part& part) noexcept {
 }
 
 void Cursor::visit(const Part& part, Item item) noexcept {
-  if (item.has(kReady)) {
-    next_.push_back(item);
-    return;
-  }
+  if (item.has(kReady)) return pass_on(part, item);
   // A path that follows a bound is one of few, and must make progress whatever the budget.
   if (!item.has(kTight) && budget_ > 0) --budget_;
   const std::uint64_t header = load64(part.at(item.ref, kNodeHeaderBytes));
@@ -187,7 +199,7 @@ void Cursor::visit_entry(const Part& part, Item item, std::uint64_t header_word)
     const std::size_t bytes = std::min(header.total_bytes(), kPrefetchBytes);
     for (std::size_t at = kLine; at < bytes + kLine; at += kLine) __builtin_prefetch(entry + std::min(at, bytes));
   }
-  next_.emplace_back(item.ref, 0, kReady | (header.expires ? kExpires : 0), 0);
+  pass_on(part, {item.ref, 0, kReady | (header.expires ? kExpires : 0), 0});
 }
 
 // Advances the item's glob states over `count` bytes of its path. False if no key on this path can match.

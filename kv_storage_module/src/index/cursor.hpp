@@ -96,7 +96,9 @@ class Cursor {
                              bool upper) const noexcept;
   [[nodiscard]] bool follow_glob(Item& item, const std::byte* bytes, std::size_t count) const noexcept;
   void add_children(const NodeView& node, Item path, unsigned tight_for_terminal) noexcept;
-  void emit(const Part& part, std::size_t limit) noexcept;
+  void emit(const Part& part) noexcept;
+  void take(const Part& part, Item ready) noexcept;
+  void pass_on(const Part& part, Item ready) noexcept;
   void prefetch_ahead(const Part& part) noexcept;
   void capture_position(const Part& part) noexcept;
 
@@ -110,6 +112,7 @@ class Cursor {
   std::vector<Item> next_;   // what the window of a step becomes, in order
   std::array<Ref, kPageEntries> page_;
   std::size_t found_ = 0;
+  std::size_t limit_ = 0;
   std::size_t budget_ = 0;
   bool prefetch_values_ = false;
   CallTime time_;  // of the page
