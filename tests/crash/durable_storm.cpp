@@ -1,5 +1,4 @@
-// durable_storm [--kills=N] [--seconds=N] [--seed=N] [--writers=N] [--parts=N] [--sync=off|interval|always]
-//               [--unmapped] [--directory=PATH] [--expect-violations]
+// Options: durable_storm --help.
 //
 // A family of processes over one data directory, each of which opened it by itself, is killed at random instants: one
 // and then another, while a third is opening; at last everybody. The directory is opened again while the last victims
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -31,7 +31,6 @@ namespace kv::crash {
 namespace {
 
 constexpr unsigned kPatienceSeconds = 120;  // without progress
-constexpr const char* kExpectViolations = "--expect-violations";
 
 struct Options {
   DurableOptions durable;
@@ -226,44 +225,24 @@ class DurableStorm {
   std::uint64_t kills_ = 0;
 };
 
-// "--name=value" with the value into `to`.
-bool take(std::string_view argument, std::string_view name, std::string& to) {
-  if (argument.substr(0, name.size()) != name || argument.substr(name.size(), 1) != "=") return false;
-  to = argument.substr(name.size() + 1);
-  return true;
-}
-template <class Number>
-bool take(std::string_view argument, std::string_view name, Number& to) {
-  std::string text;
-  if (!take(argument, name, text)) return false;
-  to = static_cast<Number>(std::stoull(text));
-  return true;
-}
-
-bool parse(std::string_view argument, Options& options) {
-  if (argument == kExpectViolations) return options.expect_violations = true;
-  if (argument == "--unmapped") return options.durable.unmapped = true;
-  return take(argument, "--kills", options.kills) || take(argument, "--seconds", options.seconds) ||
-         take(argument, "--seed", options.seed) || take(argument, "--writers", options.durable.writers) ||
-         take(argument, "--parts", options.durable.parts) || take(argument, "--sync", options.durable.sync) ||
-         take(argument, "--directory", options.directory);
-}
-
 }  // namespace
 }  // namespace kv::crash
 
 int main(int argc, char** argv) {
+  kv::crash::Options options;
+  CLI::App app(
+      "Kills a family of processes over one data directory at random instants, and looks at what its files hold.");
+  app.add_option("--kills", options.kills);
+  app.add_option("--seconds", options.seconds, "Ends the storm before all kills are done");
+  app.add_option("--seed", options.seed);
+  app.add_option("--writers", options.durable.writers)->check(CLI::Range(1U, kv::crash::kMaxWriters));
+  app.add_option("--parts", options.durable.parts);
+  app.add_option("--sync", options.durable.sync)->check(CLI::IsMember({"off", "interval", "always"}));
+  app.add_option("--directory", options.directory);
+  app.add_flag("--unmapped", options.durable.unmapped);
+  app.add_flag("--expect-violations", options.expect_violations, "Success is to find one");
+  CLI11_PARSE(app, argc, argv);
   try {
-    kv::crash::Options options;
-    for (int i = 1; i < argc; ++i) {
-      if (kv::crash::parse(argv[i], options)) continue;
-      std::fprintf(stderr, "durable_storm: unknown option %s\n", argv[i]);
-      return EXIT_FAILURE;
-    }
-    if (options.durable.writers == 0 || options.durable.writers > kv::crash::kMaxWriters) {
-      std::fprintf(stderr, "durable_storm: --writers must be 1 to %u\n", kv::crash::kMaxWriters);
-      return EXIT_FAILURE;
-    }
     return kv::crash::DurableStorm(options).run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "durable_storm: %s\n", error.what());

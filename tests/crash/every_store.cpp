@@ -1,4 +1,4 @@
-// every_store [--scenario=NAME] [--kills=N] [--seed=N]
+// Options: every_store --help.
 //
 // Kills a writer between two machine instructions. A first run of each operation, single-stepped, finds the
 // instructions that change the shared memory; further ones from the same start are killed right after one of these: all
@@ -7,6 +7,7 @@
 // block lost. The storm (kill_storm.cpp) hits a window of two instructions once in days.
 //
 // Exit code 77: ptrace(2) is not permitted here.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -117,19 +118,10 @@ int main(int argc, char** argv) {
   std::string only;
   std::uint64_t kills = 0;
   std::uint64_t seed = 1;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const std::string value = argument.substr(argument.find('=') + 1);
-    if (argument.rfind("--scenario=", 0) == 0) {
-      only = value;
-    } else if (argument.rfind("--kills=", 0) == 0) {
-      kills = std::stoull(value);
-    } else if (argument.rfind("--seed=", 0) == 0) {
-      seed = std::stoull(value);
-    } else {
-      std::fprintf(stderr, "every_store: unknown option %s\n", argv[i]);
-      return EXIT_FAILURE;
-    }
-  }
+  CLI::App app("Kills a writer after each instruction that changes the shared memory.");
+  app.add_option("--scenario", only, "Only this one");
+  app.add_option("--kills", kills, "So many for each scenario, drawn at random; 0: one after each instruction");
+  app.add_option("--seed", seed);
+  CLI11_PARSE(app, argc, argv);
   return kv::crash::run_all(only, kills, seed);
 }
