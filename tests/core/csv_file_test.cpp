@@ -89,6 +89,7 @@ TEST_CASE("csv file: types are inferred from all values") {
   CHECK(type_of({"9007199254740993", "NA"}) == "category1");
   CHECK(type_of({"1", "9223372036854775808"}) == "category1");
   CHECK(type_of({"1.5", "9223372036854775808"}) == "float64");
+  CHECK(type_of({"9223372036854775808", "1.5"}) == "float64");
   CHECK(type_of({"1", "2.5"}) == "float64");
   CHECK(type_of({"2.5", "1", "inf"}) == "float64");
   CHECK(type_of({"NA", "", "null"}) == "float64");

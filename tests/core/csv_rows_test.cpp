@@ -143,7 +143,9 @@ TEST_CASE("csv rows: ranges cover the text in order, begin at rows and know thei
   text.append(64, '\n');
   const kv::csv::Source source{.path = "", .text = std::string_view(text).substr(0, size), .dialect = {}};
   const kv::csv::RowRange all{.begin = source.begin(), .end = source.end(), .line = 1};
-  const auto ranges = kv::csv::split_rows(source, all, 100, kv::csv::Workers(2));
+  const auto split = kv::csv::split_rows(source, all, 100, kv::csv::Workers(2));
+  const auto& ranges = split.ranges;
+  CHECK(split.rows_at_most == 501);
   REQUIRE(ranges.size() > 20);
   const char* at = source.begin();
   for (const auto& range : ranges) {
@@ -163,7 +165,8 @@ TEST_CASE("csv rows: one line longer than any range is one range") {
   text.append(64, ' ');
   const kv::csv::Source source{.path = "", .text = std::string_view(text).substr(0, size), .dialect = {}};
   const auto ranges =
-      kv::csv::split_rows(source, {.begin = source.begin(), .end = source.end(), .line = 1}, 64, kv::csv::Workers(2));
+      kv::csv::split_rows(source, {.begin = source.begin(), .end = source.end(), .line = 1}, 64, kv::csv::Workers(2))
+          .ranges;
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[0].bytes() == 100'003);
   CHECK(ranges[1].line == 3);

@@ -134,7 +134,7 @@ inline CsvContent parse_csv(std::string_view text, csv::Dialect dialect, std::si
     if (!first.found) return content;
     const csv::RowRange all{.begin = source.begin(), .end = source.end(), .line = 1};
     std::string scratch;
-    for (const csv::RowRange& range : csv::split_rows(source, all, range_bytes, csv::Workers(1))) {
+    for (const csv::RowRange& range : csv::split_rows(source, all, range_bytes, csv::Workers(1)).ranges) {
       csv::RowReader reader(source, range, first.texts.size());
       while (reader.next()) {
         CsvRow row{.line = reader.line(), .fields = {}};

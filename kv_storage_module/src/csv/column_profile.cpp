@@ -1,6 +1,7 @@
 #include "csv/column_profile.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kv::csv {
 namespace {
@@ -23,6 +24,7 @@ ColumnProfile::ColumnProfile(const FileColumn& column) : interest_(Interest::kNo
   switch (column.request) {
     case Request::kInfer:
       interest_ = Interest::kKind;
+      collects_ = column.stored;
       return;
     case Request::kText:
       interest_ = Interest::kTexts;
@@ -38,6 +40,18 @@ ColumnProfile::ColumnProfile(const FileColumn& column) : interest_(Interest::kNo
       break;
   }
   kinds_ = kKindText;
+}
+
+ColumnProfile ColumnProfile::after(const ColumnProfile& sample) {
+  ColumnProfile profile(sample.interest_);
+  profile.kinds_ = sample.kinds_;
+  profile.collects_ = sample.collects_;
+  profile.unlimited_ = sample.unlimited_;
+  profile.has_missing_ = sample.has_missing_;
+  profile.longest_ = sample.longest_;
+  // It gave up on texts that it had not collected from the beginning; now this is the beginning.
+  if (sample.collects_ && sample.uncollected_ && sample.is_surely_text()) profile.interest_ = Interest::kTexts;
+  return profile;
 }
 
 void ColumnProfile::learn(const Field& field, std::size_t index, const Column& column, const MissingTokens& missing) {
@@ -72,10 +86,14 @@ void ColumnProfile::learn_kind(const Field& field, ByteView text) {
   }
   kinds_ |= kind;
   uncollected_ = true;
-  if (type() == ColumnType::kBytes) interest_ = Interest::kLength;
+  if (is_surely_text()) interest_ = Interest::kLength;
 }
 
 void ColumnProfile::collect(const Field& field, ByteView text) {
+  if (!collects_) {
+    if (is_surely_text()) interest_ = Interest::kLength;
+    return;
+  }
   const std::uint64_t hash = Dictionary::hash(text);
   if (field.escaped != 0) {  // the text lies in scratch_, which the next field overwrites
     if (texts_.add(text, hash)) limit_texts();
@@ -108,10 +126,24 @@ void ColumnProfile::merge(const ColumnProfile& other) {
   uncollected_ |= other.uncollected_;
   too_many_texts_ |= other.too_many_texts_;
   longest_ = std::max(longest_, other.longest_);
-  for (const ByteView text : other.texts_.texts()) {
+  add_texts(other.texts_);
+}
+
+void ColumnProfile::add_texts(const Dictionary& texts) {
+  for (const ByteView text : texts.texts()) {
     if (too_many_texts_) return;
     if (texts_.add(text)) limit_texts();
   }
+}
+
+void ColumnProfile::take_texts(ColumnProfile&& second) {
+  texts_ = std::move(second.texts_);
+  too_many_texts_ = second.too_many_texts_;
+  uncollected_ = second.uncollected_;
+}
+
+bool ColumnProfile::is_surely_text() const noexcept {
+  return type() == ColumnType::kBytes && !only(kinds_, kKindInt | kKindWideInt | kKindHugeInt);
 }
 
 ColumnType ColumnProfile::type() const noexcept {

@@ -13,7 +13,8 @@ namespace {
 struct Piece {
   const char* begin = nullptr;
   const char* end = nullptr;
-  std::uint64_t lines = 0;  // line ends
+  std::uint64_t lines = 0;          // line ends
+  std::uint64_t lines_outside = 0;  // those outside quotes if the piece begins outside; the others, if inside
   bool odd_quotes = false;
   // Where the first row begins after a line end in this piece, and how many line ends there are before it: [0] if the
   // piece begins outside quotes, [1] inside. nullptr = no row does.
@@ -49,13 +50,13 @@ class Summary {
     const std::uint64_t feeds = block.equal('\n') & valid;
     const std::uint64_t returns = block.equal('\r') & valid;
     const std::uint64_t quotes = dialect_.quote == 0 ? 0 : block.equal(dialect_.quote) & valid;
-    // A line ends at LF and at a CR; the LF of a CRLF counts, its CR does not.
-    const std::uint64_t second = feeds & (returns << 1U | after_return_);
-    const auto lines = std::uint64_t{count_bits(feeds | returns) - count_bits(second)};
+    // A line ends at LF and at a CR, at a CRLF once.
+    const std::uint64_t ends = (feeds | returns) & ~(feeds & (returns << 1U | after_return_));
     const std::uint64_t inside = quotes == 0 ? inside_ : prefix_xor(quotes) ^ inside_;
     find_row(feeds | returns, ~inside, 0, at);
     find_row(feeds | returns, inside, 1, at);
-    piece_.lines += lines;
+    piece_.lines += count_bits(ends);
+    piece_.lines_outside += count_bits(ends & ~inside);
     inside_ = static_cast<std::uint64_t>(static_cast<std::int64_t>(inside) >> 63U);
     after_return_ = returns >> 63U;
   }
@@ -74,8 +75,9 @@ class Summary {
   std::uint64_t after_return_ = 0;
 };
 
-std::vector<RowRange> join(const RowRange& rows, const std::vector<Piece>& pieces) {
-  std::vector<RowRange> ranges = {{.begin = rows.begin, .end = rows.end, .line = rows.line}};
+SplitRows join(const RowRange& rows, const std::vector<Piece>& pieces) {
+  SplitRows split{.ranges = {{.begin = rows.begin, .end = rows.end, .line = rows.line}}, .rows_at_most = 1};
+  std::vector<RowRange>& ranges = split.ranges;
   std::uint64_t line = rows.line;
   std::size_t inside = 0;
   for (const Piece& piece : pieces) {
@@ -86,17 +88,17 @@ std::vector<RowRange> join(const RowRange& rows, const std::vector<Piece>& piece
       ranges.push_back({.begin = row, .end = rows.end, .line = line + piece.lines_before[inside]});
     }
     line += piece.lines;
+    split.rows_at_most += inside == 0 ? piece.lines_outside : piece.lines - piece.lines_outside;
     inside ^= piece.odd_quotes ? 1U : 0U;
   }
-  return ranges;
+  return split;
 }
 
 }  // namespace
 
-std::vector<RowRange> split_rows(const Source& source, const RowRange& rows, std::size_t range_bytes,
-                                 const Workers& workers, const Tick& tick) {
+SplitRows split_rows(const Source& source, const RowRange& rows, std::size_t range_bytes, const Workers& workers,
+                     const Tick& tick) {
   if (rows.bytes() == 0) return {};
-  if (rows.bytes() <= range_bytes) return {rows};
   std::vector<Piece> pieces = cut(rows, range_bytes);
   workers.run(pieces.size(), tick, [&](unsigned, std::size_t index, const Stop&) {
     MappedFile::prefetch(pieces[index].begin, pieces[index].end);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "csv/row_reader.hpp"
@@ -17,9 +18,14 @@ namespace kv::csv {
 
 inline constexpr std::size_t kRangeBytes = 1U << 20U;
 
+struct SplitRows {
+  std::vector<RowRange> ranges;
+  std::uint64_t rows_at_most = 0;  // the line ends outside quotes, and one: more than rows only by blank lines
+};
+
 // The ranges of `rows` in file order; none is empty. They are right up to the first fault in the quoting, which the
 // reader of the range that holds it reports.
-[[nodiscard]] std::vector<RowRange> split_rows(const Source& source, const RowRange& rows, std::size_t range_bytes,
-                                               const Workers& workers, const Tick& tick = {});
+[[nodiscard]] SplitRows split_rows(const Source& source, const RowRange& rows, std::size_t range_bytes,
+                                   const Workers& workers, const Tick& tick = {});
 
 }  // namespace kv::csv

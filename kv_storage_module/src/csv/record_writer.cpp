@@ -66,11 +66,11 @@ void RecordWriter::write(std::span<const Field> fields, char* record, std::strin
     const ByteView text = field.text(scratch);
     char* const at = record + target.column.offset;
     if (missing_.contains(text)) {
-      write_missing(target, text, at);
+      write_missing(target.field, target.column, text, at);
     } else if (target.column.type == ColumnType::kCategory) {
       write_code(target, field, text, at, queue);
     } else {
-      write_value(target, text, at);
+      write_value(target.field, target.column, text, at);
     }
   }
 }
@@ -94,9 +94,9 @@ void RecordWriter::finish(CodeQueue& queue) {
   queue.items_.clear();
 }
 
-void RecordWriter::write_value(const Target& target, ByteView text, char* at) {
+void RecordWriter::write_value(std::size_t field, const Column& column, ByteView text, char* at) {
   const auto stored = [&]() -> bool {
-    switch (target.column.type) {
+    switch (column.type) {
       case ColumnType::kBool:
         return store_parsed<bool>(text, parse_bool, at);
       case ColumnType::kInt8:
@@ -124,17 +124,17 @@ void RecordWriter::write_value(const Target& target, ByteView text, char* at) {
       case ColumnType::kDatetime:
         return store_parsed<std::int64_t>(text, parse_datetime, at);
       case ColumnType::kBytes:
-        return store_bytes(target.field, target.column, text, at);
+        return store_bytes(field, column, text, at);
       case ColumnType::kCategory:
         break;  // write_code
     }
     return false;
   };
-  if (!stored()) throw wrong_value(target.field, target.column, text);
+  if (!stored()) throw wrong_value(field, column, text);
 }
 
-void RecordWriter::write_missing(const Target& target, ByteView text, char* at) {
-  switch (target.column.type) {
+void RecordWriter::write_missing(std::size_t field, const Column& column, ByteView text, char* at) {
+  switch (column.type) {
     case ColumnType::kFloat32:
       return store(at, std::numeric_limits<float>::quiet_NaN());
     case ColumnType::kFloat64:
@@ -143,17 +143,17 @@ void RecordWriter::write_missing(const Target& target, ByteView text, char* at) 
     case ColumnType::kDatetime:
       return store(at, kMissingTime);
     case ColumnType::kBytes:
-      std::memset(at, 0, target.column.bytes);
+      std::memset(at, 0, column.bytes);
       return;
     case ColumnType::kCategory:
-      std::memset(at, 0xFF, target.column.bytes);
+      std::memset(at, 0xFF, column.bytes);
       return;
     default:
-      throw FieldError{.field = target.field,
-                       .what = "expected " + Schema::type_name(target.column) + ", found the missing value " +
-                               quoted(text) + " in column '" + target.column.name +
-                               "'; declare float64 or category, or leave such rows out with where = " +
-                               target.column.name + " is not null"};
+      throw FieldError{.field = field,
+                       .what = "expected " + Schema::type_name(column) + ", found the missing value " + quoted(text) +
+                               " in column '" + column.name +
+                               "'; declare float64 or category, or leave such rows out with where = " + column.name +
+                               " is not null"};
   }
 }
 

@@ -40,6 +40,12 @@ class RecordWriter {
   void write(std::span<const Field> fields, char* record, std::string& scratch, CodeQueue& queue) const;
   static void finish(CodeQueue& queue);
 
+  // One value of field number `field`, which is no category; `at` is where the column lies in the record. Throws
+  // FieldError.
+  static void write_value(std::size_t field, const Column& column, ByteView text, char* at);
+  // The missing value of a column of any type, which the file writes as `text`. Throws FieldError where it has none.
+  static void write_missing(std::size_t field, const Column& column, ByteView text, char* at);
+
  private:
   struct Target {
     std::size_t field = 0;
@@ -47,9 +53,7 @@ class RecordWriter {
     const Dictionary* dictionary = nullptr;
   };
 
-  static void write_value(const Target& target, ByteView text, char* at);
   static void write_code(const Target& target, const Field& field, ByteView text, char* at, CodeQueue& queue);
-  static void write_missing(const Target& target, ByteView text, char* at);
 
   std::vector<Target> targets_;
   const MissingTokens& missing_;

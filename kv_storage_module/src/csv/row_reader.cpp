@@ -51,12 +51,12 @@ RowReader::RowReader(const Source& source, const RowRange& range, std::size_t co
       line_(range.line),
       fields_(columns) {}
 
-bool RowReader::next() {
+bool RowReader::read(std::span<Field> fields) {
   const char* at = skip_blank_lines();
   if (at == nullptr) return false;
-  const std::size_t last = fields_.size() - 1;
+  const std::size_t last = fields.size() - 1;
   for (std::size_t index = 0;; ++index) {
-    const char* const after = add_field(index, cursor_, at);
+    const char* const after = add_field(fields[index], cursor_, at);
     if (is_row_end(at)) {
       if (index != last) fail_too_few(index + 1, at);
       end_line(at);
@@ -82,8 +82,7 @@ const char* RowReader::skip_blank_lines() {
   return at;
 }
 
-const char* RowReader::add_field(std::size_t index, const char* begin, const char* end) {
-  Field& field = fields_[index];
+const char* RowReader::add_field(Field& field, const char* begin, const char* end) {
   const char quote = dialect_.quote;
   field = {.begin = begin, .data = begin, .size = static_cast<std::size_t>(end - begin), .escaped = 0};
   if (begin != end && *begin == quote && quote != 0) [[unlikely]] {
@@ -105,8 +104,8 @@ void RowReader::end_line(const char* line_end) {
   if (*line_end == '\r' && cursor_ != range_end_ && *cursor_ == '\n') cursor_ = tokenizer_.next() + 1;
 }
 
-Error RowReader::error_at(const char* at, std::string_view what) const {
-  const Location place = locate(row_begin_, row_line_, at);
+Error RowReader::error_in(const char* row, std::uint64_t line, const char* at, std::string_view what) const {
+  const Location place = locate(row, line, at);
   return Error::at(source_.path, place.line, place.column, what);
 }
 

@@ -46,19 +46,25 @@ class RowReader {
   RowReader(const Source& source, const RowRange& range, std::size_t columns);
 
   // False = no more rows. Blank lines are skipped. Throws Error{kParse} with the location.
-  [[nodiscard]] bool next();
+  [[nodiscard]] bool next() { return read(fields_); }
+  // The same, the fields of the row into `fields`, one for each column.
+  [[nodiscard]] bool read(std::span<Field> fields);
 
   [[nodiscard]] std::span<const Field> fields() const noexcept { return fields_; }
   [[nodiscard]] std::uint64_t line() const noexcept { return row_line_; }   // where the row begins
   [[nodiscard]] const char* position() const noexcept { return cursor_; }   // behind the row
   [[nodiscard]] std::uint64_t next_line() const noexcept { return line_; }  // of position()
 
-  // An error of kind kParse located at `at` (of the row that next() returned).
-  [[nodiscard]] Error error_at(const char* at, std::string_view what) const;
+  // An error of kind kParse located at `at` (of the row that was read last).
+  [[nodiscard]] Error error_at(const char* at, std::string_view what) const {
+    return error_in(row_begin_, row_line_, at, what);
+  }
+  // The same in the row that begins at `row`, in line `line`.
+  [[nodiscard]] Error error_in(const char* row, std::uint64_t line, const char* at, std::string_view what) const;
 
  private:
   [[nodiscard]] const char* skip_blank_lines();
-  [[nodiscard]] const char* add_field(std::size_t index, const char* begin, const char* end);
+  [[nodiscard]] const char* add_field(Field& field, const char* begin, const char* end);
   [[nodiscard]] bool is_row_end(const char* at) const noexcept { return *at != dialect_.delimiter || at == range_end_; }
   void end_line(const char* line_end);
   [[noreturn]] void fail_without_end(const char* field) const;

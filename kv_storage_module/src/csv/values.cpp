@@ -22,30 +22,22 @@ bool equal_ignoring_case(ByteView text, ByteView wanted) noexcept {
          std::equal(text.begin(), text.end(), wanted.begin(), [](char a, char b) { return lower(a) == b; });
 }
 
-// 1 to 8 digits at once: `size` bytes at the end of a word filled up with '0' in front, checked and added up in pairs.
-// Reads 8 bytes. Returns false if one of them is no digit.
-bool parse_up_to_8_digits(const char* data, std::size_t size, std::uint64_t& out) noexcept {
-  constexpr std::uint64_t kZeros = 0x3030303030303030U;
-  std::uint64_t word = 0;
-  std::memcpy(&word, data, sizeof(word));
-  if (size < 8) {
-    const auto bits = static_cast<unsigned>(8 * (8 - size));
-    word = word << bits | kZeros >> (64 - bits);
-  }
-  const std::uint64_t above = word + 0x0606060606060606U;  // carries into the high half of a byte above '9'
-  if (((word | above) & 0xF0F0F0F0F0F0F0F0U) != kZeros || (word & 0xF0F0F0F0F0F0F0F0U) != kZeros) return false;
-  word = (word & 0x0F0F0F0F0F0F0F0FU) * 2561U >> 8U;
-  word = (word & 0x00FF00FF00FF00FFU) * 6553601U >> 16U;
-  out = (word & 0x0000FFFF0000FFFFU) * 42949672960001U >> 32U;
-  return true;
-}
-
 enum class Digits { kNone, kFits, kTooLarge };
 
 // The value of `text`, all digits.
 Digits parse_digits(ByteView text, std::uint64_t& out) noexcept {
   if (text.empty()) return Digits::kNone;
   if (text.size() <= 8) return parse_up_to_8_digits(text.data(), text.size(), out) ? Digits::kFits : Digits::kNone;
+  if (text.size() <= 16) {
+    constexpr std::uint64_t kEightDigits = 100'000'000;
+    const std::size_t front = text.size() - 8;
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    if (!parse_up_to_8_digits(text.data(), front, high)) return Digits::kNone;
+    if (!parse_up_to_8_digits(text.data() + front, 8, low)) return Digits::kNone;
+    out = high * kEightDigits + low;
+    return Digits::kFits;
+  }
   if (!std::all_of(text.begin(), text.end(), is_digit)) return Digits::kNone;
   std::uint64_t value = 0;
   for (const char c : text) {

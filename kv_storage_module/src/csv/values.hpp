@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,24 @@ inline constexpr std::int64_t kMissingTime = INT64_MIN;
 inline constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
 
 [[nodiscard]] ByteView trim(ByteView text) noexcept;  // without blanks and tabs at both ends
+
+// 1 to 8 digits at once: `size` bytes at the end of a word filled up with '0' in front, checked and added up in pairs.
+// Reads 8 bytes.
+[[nodiscard]] inline bool parse_up_to_8_digits(const char* data, std::size_t size, std::uint64_t& out) noexcept {
+  constexpr std::uint64_t kZeros = 0x3030303030303030U;
+  std::uint64_t word = 0;
+  std::memcpy(&word, data, sizeof(word));
+  if (size < 8) {
+    const auto bits = static_cast<unsigned>(8 * (8 - size));
+    word = word << bits | kZeros >> (64 - bits);
+  }
+  const std::uint64_t above = word + 0x0606060606060606U;  // carries into the high half of a byte above '9'
+  if (((word | above) & 0xF0F0F0F0F0F0F0F0U) != kZeros || (word & 0xF0F0F0F0F0F0F0F0U) != kZeros) return false;
+  word = (word & 0x0F0F0F0F0F0F0F0FU) * 2561U >> 8U;
+  word = (word & 0x00FF00FF00FF00FFU) * 6553601U >> 16U;
+  out = (word & 0x0000FFFF0000FFFFU) * 42949672960001U >> 32U;
+  return true;
+}
 
 // [+-]digits, within int64 / uint64. 8 bytes past the end of the text must be readable.
 [[nodiscard]] bool parse_int(ByteView text, std::int64_t& out) noexcept;
@@ -59,8 +78,10 @@ class MissingTokens {
 
   [[nodiscard]] bool contains(ByteView text) const noexcept {
     if (text.empty()) return empty_;
-    return first_byte_[static_cast<unsigned char>(text[0])] && text.size() <= longest_ && find(text);
+    return may_begin(text[0]) && text.size() <= longest_ && find(text);
   }
+  // Whether a token begins with `first`.
+  [[nodiscard]] bool may_begin(char first) const noexcept { return first_byte_[static_cast<unsigned char>(first)]; }
 
  private:
   [[nodiscard]] bool find(ByteView text) const noexcept;

@@ -24,6 +24,7 @@
 #include "persist/recovery.hpp"
 #include "store/csv_source.hpp"
 #include "store/key_partitions.hpp"
+#include "store/row_lines.hpp"
 #include "store/store_impl.hpp"
 
 namespace kv {
@@ -95,16 +96,24 @@ class Loader {
     const auto start = std::chrono::steady_clock::now();
     CsvReport report;
     const std::string before = persist::log_of(arena_) != nullptr ? describe_csv(options_) : std::string();
-    file_.infer(progress);
-    HiddenCollection target(catalog_, arena_, file_.schema());
-    add_categories(target);
-    reserve_rows(target);
-    report.filtered = read_rows(target, progress);
+    std::optional<HiddenCollection> hidden;
+    std::optional<std::uint64_t> filtered;
+    if (file_.guess(progress)) {
+      prepare_target(hidden);
+      filtered = read_rows(*hidden, [&](const csv::BatchSink& sink) { return file_.parse_guessed(sink, progress); });
+    }
+    if (!filtered) {
+      prepare_target(hidden);
+      filtered = read_rows(*hidden, [&](const csv::BatchSink& sink) { return file_.parse(sink, progress); });
+    }
+    const HiddenCollection& target = *hidden;
+    report.filtered = *filtered;
+    finish_categories(target);
     report.rows = build_index(target);
     fill_lookaside(target);
     report.duplicates = dropped_rows_.size();
     free_rest(target);
-    target.publish(options_.into, persist::log_of(arena_), source_of_file(before));
+    hidden->publish(options_.into, persist::log_of(arena_), source_of_file(before));
     report.bytes = file_.bytes();
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     report.schema = file_.schema();
@@ -129,7 +138,23 @@ class Loader {
     std::vector<std::uint32_t> dropped_rows;
   };
 
-  void add_categories(const HiddenCollection& target) {
+  // A collection with the schema that the file seems to have, and room for all its rows.
+  void prepare_target(std::optional<HiddenCollection>& target) {
+    target.reset();
+    target.emplace(catalog_, arena_, file_.schema());
+    reserve_rows(*target);
+  }
+
+  // The dictionaries, and codes for those that the rows got before all texts were known.
+  void finish_categories(const HiddenCollection& target) {
+    constexpr std::size_t kRowsAtATime = 64 * 1024;
+    if (file_.needs_recoding()) {
+      char* const records = reinterpret_cast<char*>(records_of(target));
+      workers_.run((rows_ + kRowsAtATime - 1) / kRowsAtATime, {}, [&](unsigned, std::size_t i, const csv::Stop&) {
+        const std::size_t first = i * kRowsAtATime;
+        file_.recode(records + first * file_.schema().record_bytes(), std::min(kRowsAtATime, rows_ - first));
+      });
+    }
     const auto& columns = file_.schema().columns();
     for (std::size_t column = 0; column < columns.size(); ++column) {
       const std::uint64_t missing = columns[column].missing_category();
@@ -144,7 +169,7 @@ class Loader {
   // One slab for all rows of the file. Filled without the lock: nobody else knows it.
   void reserve_rows(const HiddenCollection& target) {
     reserved_ = file_.rows();
-    lines_.resize(reserved_);
+    lines_.emplace(file_.threads());
     if (reserved_ == 0) return;
     if (reserved_ > std::numeric_limits<std::uint32_t>::max()) {
       throw Error(ErrorCode::kOverCapacity, "'" + options_.path + "' has more than 4 billion rows");
@@ -158,26 +183,33 @@ class Loader {
     return {Part::offset_ref(first_.record, std::size_t{row} * file_.schema().record_bytes()), first_.slab};
   }
 
-  std::uint64_t read_rows(const HiddenCollection& target, const CsvProgress& progress) {
+  [[nodiscard]] std::byte* records_of(const HiddenCollection& target) const noexcept {
+    return target.part().slice() + std::uint64_t{first_.record} * kGranule;
+  }
+
+  template <class Parse>
+  std::optional<std::uint64_t> read_rows(const HiddenCollection& target, const Parse& parse) {
     keys_.emplace(file_.sample_keys(KeyPartitions::sample_for(reserved_)), reserved_, file_.threads());
-    std::atomic<std::uint32_t> next_row{0};
-    std::byte* const records = target.part().slice() + std::uint64_t{first_.record} * kGranule;
-    const std::uint64_t filtered = file_.parse(
-        [&](unsigned thread, csv::CsvBatch&& batch) {
-          const std::uint32_t first = next_row.fetch_add(static_cast<std::uint32_t>(batch.rows));
-          copy_in(records + std::size_t{first} * batch.record_bytes, batch.records.data(),
-                  batch.rows * batch.record_bytes);
-          keys_->add(thread, batch.keys, batch.key_ends, first);
-          std::copy(batch.lines.begin(), batch.lines.end(), lines_.begin() + first);
-        },
-        progress);
+    std::atomic<std::uint64_t> next_row{0};
+    std::byte* const records = records_of(target);
+    const std::optional<std::uint64_t> filtered = parse([&](unsigned thread, csv::CsvBatch&& batch) {
+      const std::uint64_t first = next_row.fetch_add(batch.rows);
+      if (first + batch.rows > reserved_) {
+        throw Error::at(options_.path, 0, 0, "the file was changed while it was loaded; load it again");
+      }
+      copy_in(records + first * batch.record_bytes, batch.records.data(), batch.rows * batch.record_bytes);
+      keys_->add(thread, batch.keys, batch.key_ends, static_cast<std::uint32_t>(first));
+      lines_->add(thread, static_cast<std::uint32_t>(first), batch.lines);
+    });
     rows_ = next_row.load();
+    lines_->settle();
     return filtered;
   }
 
   [[nodiscard]] Error duplicate(ByteView key, std::uint32_t first, std::uint32_t second) const {
-    return Error::at(options_.path, lines_[second], 0,
-                     "the key '" + std::string(key) + "' stands already in line " + std::to_string(lines_[first]) +
+    return Error::at(options_.path, lines_->line(second), 0,
+                     "the key '" + std::string(key) + "' stands already in line " +
+                         std::to_string(lines_->line(first)) +
                          "; set on_duplicate to 'first' or 'last', or make the key longer");
   }
 
@@ -210,7 +242,8 @@ class Loader {
   // Of the rows with one key, the one to keep.
   [[nodiscard]] std::uint32_t settle(ByteView key, std::vector<std::uint32_t>& rows,
                                      std::vector<std::uint32_t>& dropped) const {
-    std::sort(rows.begin(), rows.end(), [&](std::uint32_t a, std::uint32_t b) { return lines_[a] < lines_[b]; });
+    std::sort(rows.begin(), rows.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return lines_->line(a) < lines_->line(b); });
     if (options_.on_duplicate == OnDuplicate::kError) throw duplicate(key, rows[0], rows[1]);
     const auto kept = options_.on_duplicate == OnDuplicate::kFirst ? rows.begin() : rows.end() - 1;
     const std::uint32_t row = *kept;
@@ -296,7 +329,7 @@ class Loader {
   RecordRef first_{};
   std::uint64_t reserved_ = 0;
   std::uint64_t rows_ = 0;
-  std::vector<std::uint64_t> lines_;  // by row
+  std::optional<RowLines> lines_;
   std::optional<KeyPartitions> keys_;
   std::vector<std::uint64_t> words_;  // of the look-aside table
   std::vector<std::uint32_t> dropped_rows_;

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "csv/csv_file.hpp"
@@ -75,45 +76,62 @@ inline std::string value_text(const char* at, const Column& column, const std::v
   }
 }
 
-inline CsvTable load_table(const CsvOptions& options, std::size_t range_bytes = csv::kRangeBytes) {
-  csv::CsvFile file(options, range_bytes);
-  file.infer();
+// What a parse of `file` delivers. Codes are those of the end if `recode`.
+template <class Parse>
+std::optional<CsvTable> table_of(csv::CsvFile& file, const Parse& parse, bool recode) {
+  std::vector<csv::CsvBatch> batches;
+  std::mutex mutex;
+  const std::optional<std::uint64_t> refused = parse([&](unsigned, csv::CsvBatch&& batch) {
+    const std::lock_guard lock(mutex);
+    batches.push_back(std::move(batch));
+  });
+  if (!refused) return std::nullopt;
   CsvTable table;
+  table.refused = *refused;
   const std::vector<Column>& columns = file.schema().columns();
   for (const Column& column : columns) {
     const bool category = column.type == ColumnType::kCategory;
     table.types.push_back(column.name + ":" + Schema::type_name(column) +
                           (category ? std::to_string(column.bytes) : ""));
   }
-  struct Row {
-    std::uint64_t line;
-    std::string key;
-    std::vector<std::string> values;
-  };
-  std::vector<std::tuple<std::size_t, std::size_t, std::vector<Row>>> batches;
-  std::mutex mutex;
-  table.refused = file.parse([&](unsigned, csv::CsvBatch&& batch) {
-    std::vector<Row> rows;
-    for (std::size_t i = 0; i < batch.rows; ++i) {
-      Row row{.line = batch.lines[i], .key = std::string(batch.key(i)), .values = {}};
-      for (std::size_t c = 0; c < columns.size(); ++c) {
-        row.values.push_back(value_text(batch.record(i) + columns[c].offset, columns[c], file.categories()[c]));
-      }
-      rows.push_back(std::move(row));
-    }
-    const std::lock_guard lock(mutex);
-    batches.emplace_back(batch.range, batch.sequence, std::move(rows));
-  });
-  const auto place = [](const auto& batch) { return std::pair(std::get<0>(batch), std::get<1>(batch)); };
+  const auto place = [](const auto& batch) { return std::pair(batch.range, batch.sequence); };
   std::sort(batches.begin(), batches.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
-  for (auto& [range, sequence, rows] : batches) {
-    for (Row& row : rows) {
-      table.lines.push_back(row.line);
-      table.keys.push_back(std::move(row.key));
-      table.rows.push_back(std::move(row.values));
+  for (csv::CsvBatch& batch : batches) {
+    if (recode) file.recode(batch.records.data(), batch.rows);
+    for (std::size_t i = 0; i < batch.rows; ++i) {
+      std::vector<std::string> values;
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        values.push_back(value_text(batch.record(i) + columns[c].offset, columns[c], file.categories()[c]));
+      }
+      table.lines.push_back(batch.lines[i]);
+      table.keys.emplace_back(batch.key(i));
+      table.rows.push_back(std::move(values));
     }
   }
   return table;
+}
+
+inline CsvTable load_table(const CsvOptions& options, std::size_t range_bytes = csv::kRangeBytes) {
+  csv::CsvFile file(options, range_bytes);
+  file.infer();
+  return *table_of(
+      file, [&](const csv::BatchSink& sink) { return std::optional(file.parse(sink)); }, false);
+}
+
+// The same by a guess, and what came of it.
+enum class GuessOutcome : std::uint8_t { kNotTried, kRight, kWrong };
+inline std::pair<CsvTable, GuessOutcome> guess_table(const CsvOptions& options, std::size_t range_bytes) {
+  csv::CsvFile file(options, range_bytes);
+  GuessOutcome outcome = GuessOutcome::kNotTried;
+  if (file.guess()) {
+    auto table = table_of(
+        file, [&](const csv::BatchSink& sink) { return file.parse_guessed(sink); }, true);
+    if (table) return {std::move(*table), GuessOutcome::kRight};
+    outcome = GuessOutcome::kWrong;
+  }
+  auto table = table_of(
+      file, [&](const csv::BatchSink& sink) { return std::optional(file.parse(sink)); }, false);
+  return {std::move(*table), outcome};
 }
 
 }  // namespace kv::test
