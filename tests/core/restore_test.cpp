@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "collections/catalog.hpp"
 #include "collections/log_records.hpp"
@@ -88,6 +89,23 @@ TEST_CASE("restore: the type of keys is fixed once") {
   CHECK_FALSE(restored.apply(LogKind::kKeyType, key_type(kSetSerial, KeyType::kInt)));
   CHECK_FALSE(restored.apply(LogKind::kKeyType, key_type(kHashSerial, KeyType::kText)));
   restored.check(0);
+}
+
+TEST_CASE("restore: pages whose keys come twice leave nothing in the look-aside table that is gone") {
+  Restored restored;
+  persist::Restorer& restorer = restored.restorer();
+  const persist::RestoredCollection& to = *restorer.find(kHashSerial);
+  std::vector<std::string> keys;
+  for (int i = 1000; i < 3000; ++i) keys.push_back("key" + std::to_string(i));
+  for (int round = 0; round < 2; ++round) {
+    std::vector<persist::RestoredEntry> entries;
+    for (const std::string& key : keys) {
+      entries.push_back({key, "value", ValueType::kBytes, kNeverDue, restorer.hash_of(key)});
+    }
+    CHECK(restorer.put(to, entries, true));
+  }
+  restorer.settle();
+  restored.check(2 * keys.size());
 }
 
 }  // namespace kv::test

@@ -80,6 +80,10 @@ std::byte* Files::map(int fd, std::uint64_t bytes) noexcept {
   void* const base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return base == MAP_FAILED ? nullptr : static_cast<std::byte*>(base);
 }
+const std::byte* Files::map_to_read(int fd, std::uint64_t bytes) noexcept {
+  void* const base = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+  return base == MAP_FAILED ? nullptr : static_cast<const std::byte*>(base);
+}
 void Files::unmap(std::byte* base, std::uint64_t bytes) noexcept { ::munmap(base, bytes); }
 ssize_t Files::read_at(int fd, void* to, std::size_t bytes, std::uint64_t offset) noexcept {
   return retry_interrupted([&] { return ::pread(fd, to, bytes, static_cast<off_t>(offset)); });

@@ -40,7 +40,8 @@ class Files {
   virtual int open(int directory, const char* name, int flags) noexcept;  // mode 0600, close-on-exec, no links
   // Takes blocks for the whole file, which is so long afterwards. EOPNOTSUPP if the file system cannot.
   virtual int allocate(int fd, std::uint64_t bytes) noexcept;
-  virtual std::byte* map(int fd, std::uint64_t bytes) noexcept;  // shared, to be written
+  virtual std::byte* map(int fd, std::uint64_t bytes) noexcept;                // shared, to be written
+  virtual const std::byte* map_to_read(int fd, std::uint64_t bytes) noexcept;  // the pages that are in memory at once
   virtual void unmap(std::byte* base, std::uint64_t bytes) noexcept;
   virtual ssize_t read_at(int fd, void* to, std::size_t bytes, std::uint64_t offset) noexcept;
   virtual ssize_t write_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) noexcept;

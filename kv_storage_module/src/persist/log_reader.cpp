@@ -1,5 +1,7 @@
 #include "persist/log_reader.hpp"
 
+#include <cstring>
+
 #include "kv_storage/error.hpp"
 #include "persist/files.hpp"
 
@@ -110,15 +112,39 @@ LogExtent read_log(int directory, const std::string& path, std::uint64_t epoch, 
   return LogWalk(directory, path, epoch, part, visit).run(start, numbers);
 }
 
-void replay_span(int directory, const std::string& path, const LogSpan& span,
-                 const std::function<void(const Record&)>& visit) {
-  const InputFile file(directory, path, span.name, kLogMagic);
-  RecordReader reader(file, span.begin);
-  Record record{};
-  while (reader.offset() < span.end) {
-    if (reader.next(record) != RecordReader::Step::kRecord) file.fail(reader.offset(), "it changed while it was read");
-    visit(record);
+SpanImage::SpanImage(int directory, const std::string& path, const LogSpan& span)
+    : span_(span), file_(directory, path, span.name, kLogMagic), offset_(span.begin) {
+  if (span.end > file_.bytes()) file_.fail(file_.bytes(), "it changed while it was read");
+  mapped_ = files().map_to_read(file_.fd(), span.end);
+  bytes_ = mapped_;
+  if (mapped_ != nullptr) return;
+  copied_ = std::make_unique_for_overwrite<std::byte[]>(span.end);
+  read_whole(file_.fd(), file_.path(), copied_.get(), span.end, 0);
+  bytes_ = copied_.get();
+}
+
+SpanImage::~SpanImage() {
+  if (mapped_ != nullptr) files().unmap(const_cast<std::byte*>(mapped_), span_.end);
+}
+
+bool SpanImage::next(Record& record) {
+  if (offset_ == span_.end) return false;
+  RecordHeader header{};
+  const std::uint64_t left = span_.end - offset_;
+  if (left >= sizeof header) std::memcpy(&header, bytes_ + offset_, sizeof header);
+  if (header.kind() == 0 || header.payload_bytes() > left || record_bytes(header.payload_bytes()) > left) {
+    file_.fail(offset_, "it changed while it was read");
   }
+  record = {static_cast<LogKind>(header.kind()),
+            {reinterpret_cast<const char*>(bytes_ + offset_ + sizeof header), header.payload_bytes()},
+            header.durable};
+  offset_ += record_bytes(header.payload_bytes());
+  return true;
+}
+
+bool SpanImage::contains(const char* address) const noexcept {
+  const auto* const begin = reinterpret_cast<const char*>(bytes_);
+  return std::greater_equal<>()(address, begin) && std::less<>()(address, begin + span_.end);
 }
 
 }  // namespace kv::persist

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,27 @@ LogExtent read_log(int directory, const std::string& path, std::uint64_t epoch, 
                    const LogStart& start, const std::vector<std::uint64_t>& numbers,
                    const std::function<void(const Record&)>& visit);
 
-// Calls visit(record) for the records of a span that was checked before.
-void replay_span(int directory, const std::string& path, const LogSpan& span,
-                 const std::function<void(const Record&)>& visit);
+// The records of a span that was checked before, in memory: what they lead to stays as long as the object. The file is
+// mapped where that can be done: it is held alone, and a disk that cannot read it was found out when it was checked.
+class SpanImage {
+ public:
+  SpanImage(int directory, const std::string& path, const LogSpan& span);
+  SpanImage(const SpanImage&) = delete;
+  SpanImage& operator=(const SpanImage&) = delete;
+  ~SpanImage();
+
+  // False = the span has ended. Throws Error{kCorrupt} if the file has changed since.
+  bool next(Record& record);
+  [[nodiscard]] const std::string& name() const noexcept { return span_.name; }
+  [[nodiscard]] bool contains(const char* address) const noexcept;
+
+ private:
+  LogSpan span_;
+  InputFile file_;
+  std::uint64_t offset_;                 // of the next record
+  const std::byte* mapped_ = nullptr;    // the file up to the end of the span
+  std::unique_ptr<std::byte[]> copied_;  // the same, if it could not be mapped
+  const std::byte* bytes_ = nullptr;     // one or the other
+};
 
 }  // namespace kv::persist

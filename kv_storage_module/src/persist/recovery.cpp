@@ -7,52 +7,24 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <exception>
-#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
-#include <thread>
+#include <span>
 #include <vector>
 
 #include "kv_storage/error.hpp"
 #include "persist/checkpoint.hpp"
 #include "persist/log_reader.hpp"
+#include "persist/page_feed.hpp"
+#include "persist/replay.hpp"
 #include "persist/restore.hpp"
+#include "persist/threads.hpp"
 
 namespace kv::persist {
 namespace {
-
-// Runs work(0) ... work(count - 1) on several threads and waits; throws what the lowest failing one threw.
-void for_each_part(std::size_t count, const std::function<void(std::size_t)>& work) {
-  std::vector<std::exception_ptr> failures(count);
-  std::atomic<std::size_t> next{0};
-  const auto run = [&] {
-    const Part::PatientScope patient;
-    for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      try {
-        work(i);
-      } catch (...) {
-        failures[i] = std::current_exception();
-      }
-    }
-  };
-  std::vector<std::thread> threads;
-  const std::size_t wanted = std::min<std::size_t>(count, std::max(1U, std::thread::hardware_concurrency()));
-  try {
-    for (std::size_t i = 1; i < wanted; ++i) threads.emplace_back(run);
-  } catch (const std::system_error&) {  // fewer will do
-  }
-  run();
-  for (std::thread& thread : threads) thread.join();
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-}
-
-[[noreturn]] void throw_senseless(const InputFile& file, std::uint64_t offset) {
-  file.fail(offset, "a record whose checksum fits makes no sense");
-}
 
 class Recovery {
  public:
@@ -122,7 +94,7 @@ class Recovery {
       // A part's log may be ahead of part 0's when the power fails: the serial number of a collection whose name is
       // lost must not become that of another.
       std::vector<std::uint32_t> last_serials(epoch.logs.size());
-      for_each_part(epoch.logs.size(), [&](std::size_t part) {
+      for_each_on_threads(epoch.logs.size(), [&](std::size_t part) {
         const auto visit = [&](const Record& record) {
           if (part == 0) return visit_name(record, logs);
           PayloadReader reader(record.payload);
@@ -157,48 +129,75 @@ class Recovery {
     return file;
   }
 
+  // With what the first epoch's logs changed since merged in, if the parts are the same.
   void load_checkpoint() {
     if (manifest_.checkpoint == 0) return;
+    const std::uint32_t parts = manifest_.checkpoint_parts;
+    const bool merges = !logs_.empty() && logs_[0].parts == parts && parts == arena_.part_count();
+    if (merges) replays_.resize(parts);
     std::atomic<std::uint64_t> bytes{0};
-    for_each_part(manifest_.checkpoint_parts, [&](std::size_t index) {
+    for_each_on_threads(parts, [&](std::size_t index) {
       const auto part = static_cast<std::uint32_t>(index);
       const InputFile file = checkpoint_file(part);
       bytes += file.bytes();
-      restore_whole(file, {part, manifest_.checkpoint_parts});
+      auto replay = std::make_unique<PartReplay>(*this, Writer{part, parts});
+      if (merges) replay->read(logs_[0].extents[index].spans);
+      restore_whole(file, replay->restorer, merges ? &*replay->log : nullptr, processors_for_each(parts) > 1);
+      if (merges) {
+        replays_[index] = std::move(replay);
+      } else {
+        count(replay->restorer);
+      }
     });
     store_relaxed<std::uint64_t>(&arena_.header().durable.checkpoint, manifest_.checkpoint);
     store_relaxed<std::uint64_t>(&arena_.header().durable.checkpoint_bytes, bytes.load());
   }
 
-  // Of a file that was written to its end before it counted: anything else is damage.
-  void restore_whole(const InputFile& file, Writer writer) {
-    Restorer restorer(arena_, collections_, writer);
-    RecordReader reader(file);
-    Record record{};
-    for (;;) {
-      const std::uint64_t offset = reader.offset();
-      if (reader.next(record) != RecordReader::Step::kRecord) file.fail(offset, "no intact record is here");
-      if (record.kind == LogKind::kEnd) break;
-      if (!restorer.apply(record.kind, record.payload)) throw_senseless(file, offset);
+  // A part's log, of which the first stretch has been taken in.
+  struct PartReplay {
+    PartReplay(const Recovery& recovery, Writer writer)
+        : recovery_(recovery), parts_(writer.parts), restorer(recovery.arena_, recovery.collections_, writer) {}
+    void read(std::span<const LogSpan> spans) {
+      log.emplace(restorer, recovery_.directory_, recovery_.path_, spans, processors_for_each(parts_));
+      (void)log->gather();
     }
-    if (reader.offset() != file.bytes()) file.fail(reader.offset(), "something follows the end");
-    count(restorer);
+    void finish() {
+      do log->apply();
+      while (log->gather());
+    }
+    const Recovery& recovery_;
+    std::uint32_t parts_;
+    Restorer restorer;
+    std::optional<Replay> log;
+  };
+
+  // Of a file that was written to its end before it counted: anything else is damage.
+  void restore_whole(const InputFile& file, Restorer& restorer, Replay* changes, bool ahead) {
+    PageFeed feed(file, restorer, changes);
+    PageQueue pages(feed, ahead);
+    while (const RestoredPage* const page = pages.next()) {
+      const bool sensible = page->kind == LogKind::kPage
+                                ? page->to == nullptr || restorer.put(*page->to, page->entries, page->appendable)
+                                : restorer.apply(page->kind, page->payload);
+      if (!sensible) throw_senseless(file, page->offset);
+    }
+    restorer.settle();
   }
 
   void replay_epoch(std::size_t index) {
     const EpochLogs& logs = logs_[index];
     // What was loaded came into being here, and was written to by later records only.
-    for_each_part(logs.loads.size(), [&](std::size_t i) { load(logs.loads[i]); });
-    for_each_part(logs.extents.size(), [&](std::size_t part) {
-      Restorer restorer(arena_, collections_, {static_cast<std::uint32_t>(part), logs.parts});
-      for (const LogSpan& span : logs.extents[part].spans) {
-        replay_span(directory_, path_, span, [&](const Record& record) {
-          if (restorer.apply(record.kind, record.payload)) return;
-          throw Error(ErrorCode::kCorrupt,
-                      "a record in '" + path_ + "/" + span.name + "' whose checksum fits makes no sense");
-        });
+    for_each_on_threads(logs.loads.size(),
+                        [&](std::size_t i) { load(logs.loads[i], processors_for_each(logs.loads.size()) > 1); });
+    if (index > 0) replays_.clear();
+    replays_.resize(logs.extents.size());
+    for_each_on_threads(logs.extents.size(), [&](std::size_t part) {
+      if (!replays_[part]) {
+        replays_[part] = std::make_unique<PartReplay>(*this, Writer{static_cast<std::uint32_t>(part), logs.parts});
+        replays_[part]->read(logs.extents[part].spans);
       }
-      count(restorer);
+      replays_[part]->finish();
+      count(replays_[part]->restorer);
     });
   }
 
@@ -214,7 +213,7 @@ class Recovery {
     }
   }
 
-  void load(const LoadRecord& record) {
+  void load(const LoadRecord& record, bool ahead) {
     {
       const std::lock_guard lock(mutex_);
       loads_.insert(record.file);
@@ -222,7 +221,9 @@ class Recovery {
     if (!collections_.contains(record.serial)) return;  // dropped since
     const InputFile file(directory_, path_, LoadName{record.file}.text(), kLoadMagic);
     if (file.header().number != record.file) file.fail(0, "the header is that of another file");
-    restore_whole(file, {});
+    Restorer restorer(arena_, collections_, {});
+    restore_whole(file, restorer, nullptr, ahead);
+    count(restorer);
   }
 
   void count(const Restorer& restorer) {
@@ -259,7 +260,8 @@ class Recovery {
   NameHistory names_;
   RestoredCollections collections_;
   std::vector<EpochLogs> logs_;
-  std::set<std::uint64_t> loads_;  // named by a log in force
+  std::vector<std::unique_ptr<PartReplay>> replays_;  // of the epoch in progress
+  std::set<std::uint64_t> loads_;                     // named by a log in force
   std::mutex mutex_;
   RecoveryReport report_;
 };

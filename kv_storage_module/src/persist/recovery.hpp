@@ -17,7 +17,7 @@
 namespace kv::persist {
 
 struct RecoveryReport {
-  std::uint64_t entries = 0;  // put in, those that were replaced later included
+  std::uint64_t entries = 0;  // put in, some of those that were replaced later included
   std::uint64_t log_records = 0;
   std::uint64_t log_bytes = 0;
   std::uint64_t torn_logs = 0;  // that ended in something unreadable, as a log may

@@ -12,14 +12,34 @@
 #include "index/lookaside.hpp"
 #include "kv_storage/error.hpp"
 #include "kv_storage/ordered.hpp"
+#include "persist/threads.hpp"
 
 namespace kv::persist {
 namespace {
+
+// A larger table is made before it is filled, by what the checkpoint says of its size.
+constexpr std::size_t kMostWords = std::size_t{4} << 20;
 
 [[nodiscard]] bool is_kind(std::uint8_t kind) noexcept { return is_durable(static_cast<CollectionKind>(kind)); }
 
 [[nodiscard]] bool is_ordered(CollectionKind kind) noexcept {
   return kind == CollectionKind::kMap || kind == CollectionKind::kSet;
+}
+
+// What is to be copied soon was last touched by another processor, or comes from anywhere in a log.
+void prefetch(std::span<const RestoredEntry> entries, std::size_t place) noexcept {
+  constexpr std::size_t kAhead = 8;
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kMostLines = 8;  // the processor goes on by itself
+  if (place + kAhead >= entries.size()) return;
+  const RestoredEntry& entry = entries[place + kAhead];
+  const std::size_t lines = std::min((entry.key.size() + entry.value.size()) / kLine + 1, kMostLines);
+  for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(entry.key.data() + line * kLine);
+}
+
+// A Map cannot have such a key, or not beside those that it has.
+[[nodiscard]] bool is_senseless(const Error& error) noexcept {
+  return error.code() == ErrorCode::kTypeMismatch || error.code() == ErrorCode::kInvalidArgument;
 }
 
 }  // namespace
@@ -117,11 +137,18 @@ bool Restorer::is_valid(const RestoredCollection& to, ValueType type, ByteView v
   return type >= ValueType::kNone && type < ValueType::kRecord;
 }
 
+bool appendable(std::span<const RestoredEntry> entries) noexcept {
+  const auto not_above = [](const RestoredEntry& a, const RestoredEntry& b) { return !(a.key < b.key); };
+  return std::adjacent_find(entries.begin(), entries.end(), not_above) == entries.end() &&
+         std::none_of(entries.begin(), entries.end(),
+                      [](const RestoredEntry& entry) { return entry.due_ms != kNeverDue; });
+}
+
 bool Restorer::apply(LogKind kind, ByteView payload) {
   try {
     return read(kind, payload);
-  } catch (const Error& error) {  // a Map cannot have such a key, or not beside those that it has
-    if (error.code() != ErrorCode::kTypeMismatch && error.code() != ErrorCode::kInvalidArgument) throw;
+  } catch (const Error& error) {
+    if (!is_senseless(error)) throw;
     return false;
   }
 }
@@ -129,11 +156,9 @@ bool Restorer::apply(LogKind kind, ByteView payload) {
 bool Restorer::read(LogKind kind, ByteView payload) {
   switch (kind) {
     case LogKind::kPut:
-      return put(payload);
     case LogKind::kErase:
-      return erase(payload);
     case LogKind::kDue:
-      return due(payload);
+      return about_key(kind, payload);
     case LogKind::kClear:
       return clear(payload);
     case LogKind::kKeyType:
@@ -175,76 +200,88 @@ bool Restorer::list_record(LogKind kind, ByteView payload) {
   return sensible;
 }
 
-bool Restorer::put(ByteView payload) {
-  PayloadReader reader(payload);
-  const auto front = reader.number<KeyFront>();
-  Item item{};
-  item.type = static_cast<ValueType>(front.type & ~kLoggedDue);
-  item.due_ms = (front.type & kLoggedDue) != 0 ? reader.number<std::uint64_t>() : kNeverDue;
-  item.key = reader.take(front.key_bytes);
-  item.value = reader.rest();
-  if (!reader.ok()) return false;
-  const RestoredCollection* const to = find(front.serial);
-  if (to == nullptr) return true;
-  if (to->list) return false;
-  if (!is_valid(*to, item.type, item.value)) return false;
-  item.hash = hash_key(item.key, arena_.header().hash_seed);
-  put_one(*to, arena_.part(part_of(*to, item.hash)), item);
+// ---- Records about keys ----
+
+Restorer::Verdict Restorer::judge(const KeyRecord& record) const noexcept {
+  const RestoredCollection* const to = find(record.serial);
+  if (to == nullptr) return Verdict::kPassOver;
+  if (to->list) return Verdict::kSenseless;
+  if (record.kind == LogKind::kPut && !is_valid(*to, record.entry.type, record.entry.value)) return Verdict::kSenseless;
+  return Verdict::kApply;
+}
+
+bool Restorer::about_key(LogKind kind, ByteView payload) {
+  auto record = decode_key_record(kind, payload);
+  if (!record) return false;
+  const Verdict verdict = judge(*record);
+  if (verdict != Verdict::kApply) return verdict == Verdict::kPassOver;
+  record->entry.hash = hash_of(record->entry.key);
+  change(*find(record->serial), *record);
   return true;
 }
 
-void Restorer::put_one(const RestoredCollection& to, Part& part, const Item& item) {
+void Restorer::change(const RestoredCollection& to, const KeyRecord& record) {
+  const RestoredEntry& entry = record.entry;
+  Part& part = arena_.part(part_of(to, entry.hash));
+  if (record.kind == LogKind::kPut) return put_one(to, part, entry);
+  settle();
+  Transaction txn(part);
+  CollectionRoot& root = *find_root(txn, to.record.binding);
+  if (record.kind == LogKind::kDue)
+    return static_cast<void>(expiry::set_due(txn, root, entry.hash, entry.key, entry.due_ms));
+  if (to.record_bytes != 0) return static_cast<void>(records::erase(txn, root, entry.hash, entry.key));
+  const Ref erased = keyed::unlink(txn, root, entry.hash, entry.key);
+  if (erased != kNullRef) txn.free(erased);
+  txn.commit();
+}
+
+void Restorer::put_one(const RestoredCollection& to, Part& part, const RestoredEntry& entry) {
+  settle();
   Transaction txn(part);
   CollectionRoot& root = *find_root(txn, to.record.binding);
   ++entries_;
   if (to.record_bytes != 0) {
-    records::put(txn, root, item.hash, item.key, item.value.data(), item.due_ms);
+    records::put(txn, root, entry.hash, entry.key, entry.value.data(), entry.due_ms);
     return;
   }
-  const Ref entry = make_entry(txn, item.key, {item.type, item.value}, item.due_ms);
-  const Ref replaced = keyed::link(txn, root, item.hash, entry);
+  const Ref made = make_entry(txn, entry.key, {entry.type, entry.value}, entry.due_ms);
+  const Ref replaced = keyed::link(txn, root, entry.hash, made);
   if (replaced != kNullRef) txn.free(replaced);
   txn.commit();
-  keyed::remember(txn, root, item.hash, entry);
+  keyed::remember(txn, root, entry.hash, made);
 }
 
-bool Restorer::erase(ByteView payload) {
-  PayloadReader reader(payload);
-  const auto front = reader.number<KeyFront>();
-  const ByteView key = reader.take(front.key_bytes);
-  if (!reader.ok() || !reader.empty()) return false;
-  const RestoredCollection* const to = find(front.serial);
-  if (to == nullptr) return true;
-  if (to->list) return false;
-  const std::uint64_t hash = hash_key(key, arena_.header().hash_seed);
-  Transaction txn(arena_.part(part_of(*to, hash)));
-  CollectionRoot& root = *find_root(txn, to->record.binding);
-  if (to->record_bytes != 0) {
-    records::erase(txn, root, hash, key);
-    return true;
+bool Restorer::apply(std::uint32_t serial, KeyChanges& changes) {
+  constexpr std::size_t kAtATime = 1024;
+  const RestoredCollection& to = *find(serial);
+  for (auto& entries : targets_) entries.clear();
+  const auto flush = [&](std::uint32_t part) {
+    put_all(to, arena_.part(part), targets_[part], appendable(targets_[part]));
+    targets_[part].clear();
+  };
+  try {
+    for (; changes.front() != nullptr; changes.pop()) {
+      KeyRecord record = *changes.front();
+      record.entry.hash = hash_of(record.entry.key);
+      if (record.kind != LogKind::kPut) {
+        change(to, record);
+        continue;
+      }
+      const std::uint32_t part = part_of(to, record.entry.hash);
+      targets_[part].push_back(record.entry);
+      if (targets_[part].size() == kAtATime) flush(part);
+    }
+    for (std::uint32_t part = 0; part < targets_.size(); ++part) flush(part);
+  } catch (const Error& error) {
+    if (!is_senseless(error)) throw;
+    return false;
   }
-  const Ref entry = keyed::unlink(txn, root, hash, key);
-  if (entry != kNullRef) txn.free(entry);
-  txn.commit();
-  return true;
-}
-
-bool Restorer::due(ByteView payload) {
-  PayloadReader reader(payload);
-  const auto front = reader.number<KeyFront>();
-  const auto due_ms = reader.number<std::uint64_t>();
-  const ByteView key = reader.take(front.key_bytes);
-  if (!reader.ok() || !reader.empty()) return false;
-  const RestoredCollection* const to = find(front.serial);
-  if (to == nullptr) return true;
-  if (to->list) return false;
-  const std::uint64_t hash = hash_key(key, arena_.header().hash_seed);
-  Transaction txn(arena_.part(part_of(*to, hash)));
-  expiry::set_due(txn, *find_root(txn, to->record.binding), hash, key, due_ms);
+  settle();
   return true;
 }
 
 bool Restorer::clear(ByteView payload) {
+  settle();
   PayloadReader reader(payload);
   const auto serial = reader.number<std::uint32_t>();
   if (!reader.ok() || !reader.empty()) return false;
@@ -346,85 +383,138 @@ bool Restorer::begin(ByteView payload) {
   const std::uint32_t part = to->record.kind == CollectionKind::kHash ? writer_.part : to->record.home_part;
   Transaction txn(arena_.part(part));
   CollectionRoot& root = *find_root(txn, to->record.binding);
-  if (root.entries == 0) resize_lookaside(txn, &root.lookaside, about);
+  if (root.entries == 0 && about > kMostWords) resize_lookaside(txn, &root.lookaside, about);
   return true;
 }
 
 bool Restorer::page(ByteView payload) {
   PayloadReader reader(payload);
   const auto serial = reader.number<std::uint32_t>();
-  const auto count = reader.number<std::uint32_t>();
   const RestoredCollection* const to = find(serial);
   if (to == nullptr) return reader.ok();
   if (to->list) return false;
-  for (auto& items : targets_) items.clear();  // of a page that made no sense half-way: its bytes are gone
+  std::vector<RestoredEntry> entries;
+  if (!decode_page(payload, *to, entries)) return false;
+  const bool done = put(*to, entries, appendable(entries));
+  settle();
+  return done;
+}
+
+bool Restorer::decode_page(ByteView payload, const RestoredCollection& to, std::vector<RestoredEntry>& entries) const {
+  PayloadReader reader(payload);
+  (void)reader.number<std::uint32_t>();
+  const auto count = reader.number<std::uint32_t>();
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto front = reader.number<PageEntry>();
-    Item item{};
-    item.type = static_cast<ValueType>(front.type & ~kLoggedDue);
-    item.due_ms = (front.type & kLoggedDue) != 0 ? reader.number<std::uint64_t>() : kNeverDue;
-    item.key = reader.take(front.key_bytes);
-    item.value = reader.take(front.value_bytes);
-    if (!reader.ok() || !is_valid(*to, item.type, item.value)) return false;
-    item.hash = hash_key(item.key, arena_.header().hash_seed);
-    targets_[part_of(*to, item.hash)].push_back(item);
+    RestoredEntry entry{};
+    entry.type = static_cast<ValueType>(front.type & ~kLoggedDue);
+    entry.due_ms = (front.type & kLoggedDue) != 0 ? reader.number<std::uint64_t>() : kNeverDue;
+    entry.key = reader.take(front.key_bytes);
+    entry.value = reader.take(front.value_bytes);
+    if (!reader.ok() || !is_valid(to, entry.type, entry.value)) return false;
+    entry.hash = hash_of(entry.key);
+    entries.push_back(entry);
   }
-  if (!reader.empty()) return false;
-  for (std::uint32_t part = 0; part < targets_.size(); ++part) {
-    put_page(*to, arena_.part(part), targets_[part]);
-  }
-  return true;
+  return reader.empty();
 }
 
-void Restorer::put_page(const RestoredCollection& to, Part& part, std::span<const Item> items) {
-  const auto ascending = [](const Item& a, const Item& b) { return !(a.key < b.key); };
-  const bool sorted = !is_ordered(to.record.kind) &&
-                      std::adjacent_find(items.begin(), items.end(), ascending) == items.end() &&
-                      std::none_of(items.begin(), items.end(), [](const Item& i) { return i.due_ms != kNeverDue; });
-  while (sorted && !items.empty()) {
-    const std::size_t appended = append(to, part, items);
-    if (appended == 0) break;
-    items = items.subspan(appended);
-  }
-  for (const Item& item : items) put_one(to, part, item);
-}
-
-// As many of the ascending items as fit into one step, behind all keys that are there. 0 = they do not belong there.
-std::size_t Restorer::append(const RestoredCollection& to, Part& part, std::span<const Item> items) {
-  constexpr std::size_t kRecordsAtATime = 256;  // the journal has room for
-  Transaction txn(part);
-  CollectionRoot& root = *find_root(txn, to.record.binding);
-  BlockSupply blocks(txn);
-  SortedAppender appender(blocks, &root.index);
-  if (!appender.fits(items[0].key)) return 0;
-  const Lookaside table(part, root.lookaside);
-  std::vector<RecordRef> records;
-  if (to.record_bytes != 0) {  // a step of its own: together they would outgrow the journal
-    items = items.first(std::min(items.size(), kRecordsAtATime));
-    for (const Item& item : items) {
-      records.push_back(slabs::allocate(txn, root));
-      copy_in(txn.fresh(records.back().record), item.value.data(), to.record_bytes);
+bool Restorer::put(const RestoredCollection& to, std::span<const RestoredEntry> entries, bool appendable) {
+  try {
+    if (entries.empty()) return true;
+    if (arena_.part_count() == 1) {
+      put_all(to, arena_.part(0), entries, appendable);
+      return true;
     }
+    const std::uint32_t first = part_of(to, entries[0].hash);
+    if (std::all_of(entries.begin(), entries.end(), [&](const auto& e) { return part_of(to, e.hash) == first; })) {
+      put_all(to, arena_.part(first), entries, appendable);
+      return true;
+    }
+    for (auto& target : targets_) target.clear();
+    for (const RestoredEntry& entry : entries) targets_[part_of(to, entry.hash)].push_back(entry);
+    for (std::uint32_t part = 0; part < targets_.size(); ++part)
+      put_all(to, arena_.part(part), targets_[part], appendable);
+    return true;
+  } catch (const Error& error) {
+    if (!is_senseless(error)) throw;
+    return false;
+  }
+}
+
+void Restorer::put_all(const RestoredCollection& to, Part& part, std::span<const RestoredEntry> entries,
+                       bool appendable) {
+  appendable = appendable && !is_ordered(to.record.kind);
+  while (appendable && !entries.empty()) {
+    const std::size_t appended = append(to, part, entries);
+    if (appended == 0) break;
+    entries = entries.subspan(appended);
+  }
+  for (const RestoredEntry& entry : entries) put_one(to, part, entry);
+}
+
+// As many of the ascending entries as fit into one step, behind all keys that are there. 0 = they do not belong there.
+std::size_t Restorer::append(const RestoredCollection& to, Part& part, std::span<const RestoredEntry> entries) {
+  constexpr std::size_t kRecordsAtATime = 256;  // the journal has room for
+  std::vector<Ref> made;
+  {
+    Transaction txn(part);
+    CollectionRoot& root = *find_root(txn, to.record.binding);
+    BlockSupply blocks(txn);
+    SortedAppender appender(blocks, &root.index);
+    if (!appender.fits(entries[0].key)) return 0;
+    std::vector<RecordRef> records;
+    if (to.record_bytes != 0) {  // a step of its own: together they would outgrow the journal
+      entries = entries.first(std::min(entries.size(), kRecordsAtATime));
+      for (const RestoredEntry& entry : entries) {
+        records.push_back(slabs::allocate(txn, root));
+        copy_in(txn.fresh(records.back().record), entry.value.data(), to.record_bytes);
+      }
+      txn.commit();
+    }
+    made.reserve(entries.size());
+    for (const RestoredEntry& entry : entries) {
+      if (txn.journal_room() < appender.journal_needed()) break;
+      prefetch(entries, made.size());
+      made.push_back(make_entry(blocks, entry.key,
+                                records.empty() ? Value{entry.type, entry.value} : record_value(records[made.size()])));
+      appender.add(made.back());
+    }
+    appender.finish();
+    blocks.settle();
+    txn.store64(&root.entries, root.entries + made.size());
+    txn.commit();
+    for (std::size_t i = made.size(); i < records.size(); ++i) slabs::free(txn, root, records[i]);
     txn.commit();
   }
-  std::vector<Ref> entries;
-  for (const Item& item : items) {
-    if (txn.journal_room() < appender.journal_needed()) break;
-    table.prefetch(item.hash);
-    const std::size_t i = entries.size();
-    entries.push_back(
-        make_entry(blocks, item.key, records.empty() ? Value{item.type, item.value} : record_value(records[i])));
-    appender.add(entries.back());
+  for (std::size_t i = 0; i < made.size(); ++i) remember(to, part, entries[i].hash, made[i]);
+  entries_ += made.size();
+  return made.size();
+}
+
+// ---- The look-aside table ----
+
+void Restorer::remember(const RestoredCollection& to, Part& part, std::uint64_t hash, Ref entry) {
+  const Binding binding = to.record.binding;
+  if (words_part_ != &part || words_of_.serial != binding.serial || words_.size() == kMostWords) settle();
+  words_part_ = &part;
+  words_of_ = binding;
+  words_.push_back(Lookaside::word_of(hash, entry));
+}
+
+void Restorer::settle() {
+  if (words_.empty()) return;
+  constexpr std::size_t kWordsAtATime = 64 * 1024;
+  Transaction txn(*words_part_);
+  CollectionRoot& root = *find_root(txn, words_of_);
+  if (lookaside_wants_resize(Lookaside(*words_part_, root.lookaside).buckets(), root.entries)) {
+    resize_lookaside(txn, &root.lookaside, root.entries);
   }
-  appender.finish();
-  blocks.settle();
-  txn.store64(&root.entries, root.entries + entries.size());
-  txn.commit();
-  for (std::size_t i = 0; i < entries.size(); ++i) keyed::remember(txn, root, items[i].hash, entries[i]);
-  for (std::size_t i = entries.size(); i < records.size(); ++i) slabs::free(txn, root, records[i]);
-  txn.commit();
-  entries_ += entries.size();
-  return entries.size();
+  const Lookaside table(*words_part_, root.lookaside);
+  const std::span<const std::uint64_t> words(words_);
+  for_each_on_threads((words.size() + kWordsAtATime - 1) / kWordsAtATime, [&](std::size_t i) {
+    table.insert_words(words.subspan(i * kWordsAtATime, std::min(kWordsAtATime, words.size() - i * kWordsAtATime)));
+  });
+  words_.clear();
 }
 
 }  // namespace kv::persist

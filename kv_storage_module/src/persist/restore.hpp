@@ -14,7 +14,9 @@
 
 #include "collections/catalog.hpp"
 #include "collections/log_records.hpp"
+#include "index/key_hash.hpp"
 #include "memory/transaction.hpp"
+#include "persist/key_changes.hpp"
 #include "persist/restore_list.hpp"
 
 namespace kv::persist {
@@ -70,6 +72,9 @@ struct Writer {
   bool damaged = false;
 };
 
+// Whether the keys ascend and nothing expires: then the entries can be put in many at a time.
+[[nodiscard]] bool appendable(std::span<const RestoredEntry> entries) noexcept;
+
 // Applies the records of one part's files in order. Several threads may do so for different parts of the writer.
 class Restorer {
  public:
@@ -81,42 +86,56 @@ class Restorer {
   [[nodiscard]] bool apply(LogKind kind, ByteView payload);
   [[nodiscard]] std::uint64_t entries() const noexcept { return entries_; }
 
- private:
-  struct Item {
-    ByteView key;
-    ByteView value;
-    ValueType type;
-    std::uint64_t due_ms;
-    std::uint64_t hash;
-  };
-
-  [[nodiscard]] bool read(LogKind kind, ByteView payload);
+  // ---- For those who read ahead: to be called by other threads, too ----
   [[nodiscard]] const RestoredCollection* find(std::uint32_t serial) const noexcept;
+  [[nodiscard]] bool is_valid(const RestoredCollection& to, ValueType type, ByteView value) const noexcept;
+  [[nodiscard]] std::uint64_t hash_of(ByteView key) const noexcept { return hash_key(key, arena_.header().hash_seed); }
+  // False = the payload of a kPage record makes no sense.
+  [[nodiscard]] bool decode_page(ByteView payload, const RestoredCollection& to,
+                                 std::vector<RestoredEntry>& entries) const;
+  enum class Verdict : std::uint8_t { kApply, kPassOver, kSenseless };
+  [[nodiscard]] Verdict judge(const KeyRecord& record) const noexcept;
+
+  // ---- Many at a time ----
+  // `appendable`: see there. False = one of them cannot be beside the others. Throws Error{kOverCapacity}.
+  [[nodiscard]] bool put(const RestoredCollection& to, std::span<const RestoredEntry> entries, bool appendable);
+  // All that is left of the changes. False = the one in front makes no sense.
+  [[nodiscard]] bool apply(std::uint32_t serial, KeyChanges& changes);
+  // Fills the look-aside table, which until then may miss, with what put() has put in.
+  void settle();
+
+ private:
+  [[nodiscard]] bool read(LogKind kind, ByteView payload);
   [[nodiscard]] bool list_record(LogKind kind, ByteView payload);
   [[nodiscard]] std::uint32_t part_of(const RestoredCollection& to, std::uint64_t hash) const noexcept;
   [[nodiscard]] Part& home(const RestoredCollection& to) const noexcept { return arena_.part(to.record.home_part); }
-  [[nodiscard]] bool is_valid(const RestoredCollection& to, ValueType type, ByteView value) const noexcept;
 
-  [[nodiscard]] bool put(ByteView payload);
-  [[nodiscard]] bool erase(ByteView payload);
-  [[nodiscard]] bool due(ByteView payload);
+  [[nodiscard]] bool about_key(LogKind kind, ByteView payload);
   [[nodiscard]] bool clear(ByteView payload);
   [[nodiscard]] bool key_type(ByteView payload);
   [[nodiscard]] bool category(ByteView payload);
   [[nodiscard]] bool begin(ByteView payload);
   [[nodiscard]] bool page(ByteView payload);
 
+  // Whether the writer's keys are those of one part of today.
   [[nodiscard]] bool same_parts() const noexcept { return writer_.parts == arena_.part_count(); }
   void erase_share(const RestoredCollection& to, Part& part);
-  void put_one(const RestoredCollection& to, Part& part, const Item& item);
-  void put_page(const RestoredCollection& to, Part& part, std::span<const Item> items);
-  [[nodiscard]] std::size_t append(const RestoredCollection& to, Part& part, std::span<const Item> items);
+  void change(const RestoredCollection& to, const KeyRecord& record);
+  void put_one(const RestoredCollection& to, Part& part, const RestoredEntry& entry);
+  void put_all(const RestoredCollection& to, Part& part, std::span<const RestoredEntry> entries, bool appendable);
+  [[nodiscard]] std::size_t append(const RestoredCollection& to, Part& part, std::span<const RestoredEntry> entries);
+  void remember(const RestoredCollection& to, Part& part, std::uint64_t hash, Ref entry);
 
   Arena& arena_;
   const RestoredCollections& collections_;
   Writer writer_;
-  std::vector<std::vector<Item>> targets_;  // of a page, by part
+  std::vector<std::vector<RestoredEntry>> targets_;  // by part
   std::uint64_t entries_ = 0;
+  // Of the look-aside table of one collection in one part, still to be put in. While there are any, nothing may be
+  // taken out of the collection.
+  std::vector<std::uint64_t> words_;
+  Part* words_part_ = nullptr;
+  Binding words_of_{};
 };
 
 }  // namespace kv::persist

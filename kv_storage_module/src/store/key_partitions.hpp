@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "index/key_sort.hpp"
 #include "kv_storage/bytes.hpp"
-#include "store/key_sort.hpp"
 
 namespace kv {
 

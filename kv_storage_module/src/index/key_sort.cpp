@@ -1,4 +1,4 @@
-#include "store/key_sort.hpp"
+#include "index/key_sort.hpp"
 
 #include <algorithm>
 #include <bit>
