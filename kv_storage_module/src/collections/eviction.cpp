@@ -13,9 +13,13 @@ namespace {
 constexpr std::uint32_t kFirstGhostBuckets = 16;
 constexpr std::uint32_t kFingerprints = 8;
 constexpr std::size_t kGhostBucketBytes = kFingerprints * sizeof(std::uint16_t);
-// It remembers 1.5 times as many keys as the cache holds.
+// It remembers as many keys as the cache holds, or up to a quarter more.
 constexpr bool ghost_is_short(std::uint32_t buckets, std::uint64_t entries) noexcept {
-  return std::uint64_t{buckets} * kFingerprints * 2 < entries * 3;
+  return std::uint64_t{buckets} * kFingerprints < entries;
+}
+constexpr std::uint32_t wanted_ghost_buckets(std::uint64_t entries) noexcept {
+  const std::uint64_t buckets = entries * 5 / 4 / kFingerprints;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(buckets, kFirstGhostBuckets, 1U << 31));
 }
 
 struct GhostPlace {
@@ -53,15 +57,16 @@ void remember(Transaction& txn, const CacheState& state, std::uint32_t tag) noex
   return true;
 }
 
-// Twice as many buckets: each old one spreads over two.
-void grow_ghost(Transaction& txn, CollectionRoot& root) {
+// Each new bucket begins with what the old one held that its keys went to; some of that now belongs to a neighbour.
+void grow_ghost(Transaction& txn, CollectionRoot& root, std::uint64_t entries) {
   CacheState& state = cache_state::of(txn, root);
-  const std::uint32_t buckets = state.ghost == kNullRef ? kFirstGhostBuckets : 2 * state.ghost_buckets;
+  const std::uint32_t buckets = wanted_ghost_buckets(entries);
   const Ref block = txn.allocate(buckets * kGhostBucketBytes);
-  for (std::uint32_t i = 0; i < buckets; ++i) {
+  for (std::uint64_t i = 0; i < buckets; ++i) {
+    const std::uint64_t old = i * state.ghost_buckets / buckets;
     for (std::size_t at = 0; at < kGhostBucketBytes; at += 8) {
       const std::uint64_t word =
-          state.ghost == kNullRef ? 0 : load64(txn.at(state.ghost) + i / 2 * kGhostBucketBytes + at);
+          state.ghost == kNullRef ? 0 : load64(txn.at(state.ghost) + old * kGhostBucketBytes + at);
       store_relaxed<std::uint64_t>(txn.fresh(block) + i * kGhostBucketBytes + at, word);
     }
   }
@@ -154,7 +159,7 @@ void tend(Transaction& txn, CollectionRoot& root, std::uint32_t tag) noexcept {
     } else if (!table.has_room(tag)) {
       resize_lookaside(txn, &root.lookaside, 2 * entries);
     }
-    if (ghost_is_short(cache_state::of(txn, root).ghost_buckets, entries)) grow_ghost(txn, root);
+    if (ghost_is_short(cache_state::of(txn, root).ghost_buckets, entries)) grow_ghost(txn, root, entries);
   } catch (const Error&) {
     txn.rollback();
   }
