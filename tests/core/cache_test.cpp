@@ -224,7 +224,7 @@ class ExactPolicy {
     }
     counts_.erase(key);
     ghosts_.push_back(key);
-    if (ghosts_.size() * 2 > capacity_ * 3) ghosts_.pop_front();
+    if (ghosts_.size() * 8 > capacity_ * 9) ghosts_.pop_front();
   }
 
   std::size_t capacity_;
