@@ -53,7 +53,8 @@ GuessOutcome compare(const std::string& text, CsvOptions options, std::size_t ra
   for (const unsigned threads : {1U, 3U}) {
     CAPTURE(threads);
     options.threads = threads;
-    const Loaded found = attempt([&](Loaded& to) { std::tie(to.table, to.outcome) = guess_table(options, range_bytes); });
+    const Loaded found =
+        attempt([&](Loaded& to) { std::tie(to.table, to.outcome) = guess_table(options, range_bytes); });
     CHECK(found.error == expected.error);
     CHECK(found.table.types == expected.table.types);
     CHECK(found.table == expected.table);
@@ -206,8 +207,8 @@ TEST_CASE("csv guess: text that no dictionary holds is bytes, as wide as the lon
   std::string text = "k,few,many\n";
   constexpr int kRows = 150'000;
   for (int i = 0; i < kRows; ++i) {
-    text += std::to_string(i) + ",f" + std::to_string(i % 66'000) + ",a-rather-long-text-" + std::to_string(100'000 + i) +
-            "-" + std::string(20, 'x') + "\n";
+    text += std::to_string(i) + ",f" + std::to_string(i % 66'000) + ",a-rather-long-text-" +
+            std::to_string(100'000 + i) + "-" + std::string(20, 'x') + "\n";
   }
   CHECK(compare(text, {.types = {{"few", "skip"}}}, 1U << 16U) == GuessOutcome::kRight);
   CHECK(compare(text, {}, 1U << 16U) != GuessOutcome::kNotTried);
@@ -226,9 +227,9 @@ TEST_CASE("csv guess: declared types, filters and keys") {
   CHECK(compare(text, {.types = {{"n", "category"}, {"t", "bytes"}}}, 500) == GuessOutcome::kRight);
   CHECK(compare(text, {.key = "{d:%d-%m-%Y}-{k:>06}", .where = "t != 't7' and n > 100"}, 500) == GuessOutcome::kRight);
   CHECK(compare(text, {.key = "{n}-{k}", .where = "n is not null"}, 500) == GuessOutcome::kRight);
-  (void)compare(text, {.key = "{n}-{k}"}, 500);             // a missing value in a key
-  (void)compare(text, {.key = "{t:d}-{k}"}, 500);           // a format that text does not have
-  (void)compare(text, {.where = "t > 5"}, 500);             // text compared with a number
+  (void)compare(text, {.key = "{n}-{k}"}, 500);                        // a missing value in a key
+  (void)compare(text, {.key = "{t:d}-{k}"}, 500);                      // a format that text does not have
+  (void)compare(text, {.where = "t > 5"}, 500);                        // text compared with a number
   (void)compare(text + "x,1,t,2018-06-01\n", {.key = "{k:06}"}, 500);  // an integer no more, in the last row
   (void)compare(text + "2001,1,t,5\n", {.where = "d > '2018-06-05'"}, 500);
 }

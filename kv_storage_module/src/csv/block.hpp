@@ -1,6 +1,6 @@
 // 64 bytes of text compared at once: one bit per byte, the first byte in the least significant bit.
 //
-// Three ways with the same result: SSE2 (or AVX2 where the compiler may use it), NEON, and plain 64-bit arithmetic.
+// Ways with the same result: AVX2 where the compiler may use it, SSE2, NEON, and plain 64-bit arithmetic.
 #pragma once
 
 #include <bit>
@@ -14,9 +14,19 @@
 #include <arm_neon.h>
 #endif
 
+// A file may be compiled for a processor that others are not compiled for (scan.hpp): what is compiled differently has
+// a different name, so that the linker does not take one for the other.
+#if defined(__AVX2__)
+#define KV_BLOCK_NAMESPACE avx2
+#else
+#define KV_BLOCK_NAMESPACE baseline
+#endif
+
 namespace kv::csv {
 
 inline constexpr std::size_t kBlockBytes = 64;
+
+inline namespace KV_BLOCK_NAMESPACE {
 
 #if defined(__AVX2__)
 
@@ -168,5 +178,7 @@ class Block {
 [[nodiscard]] inline std::uint64_t low_bits(std::size_t count) noexcept {
   return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
 }
+
+}  // namespace KV_BLOCK_NAMESPACE
 
 }  // namespace kv::csv

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "csv/block.hpp"
+#include "csv/scan.hpp"
 #include "csv/source.hpp"
 
 namespace kv::csv {
@@ -37,25 +37,19 @@ class Tokenizer {
   // After next() returned nullptr without a fault: true if the last quoted field was never closed.
   [[nodiscard]] bool unterminated() const noexcept { return state_.in_quotes != 0; }
 
-  // What the bytes before the next block say about it.
-  struct State {
-    std::uint64_t in_quotes = 0;      // all ones: it begins inside quotes
-    std::uint64_t after_end = 1;      // 1: the byte before it ended a field
-    std::uint64_t after_closing = 0;  // 1: the byte before it was a closing quote
-  };
-
  private:
   static constexpr std::size_t kWindowBytes = 4096;
 
   bool refill();
   void scan_window(const char* window_end);
 
+  decltype(ScanKernels::find_field_ends) find_field_ends_;
   Dialect dialect_;
   const char* cursor_;  // scanned up to here
   const char* end_;
   const char* window_;  // positions_ are relative to it
   const char* fault_ = nullptr;
-  State state_;
+  ScanState state_;
   bool finished_;  // no field is ended by the end of the text, or it was returned
   std::size_t next_ = 0;
   std::size_t count_ = 0;

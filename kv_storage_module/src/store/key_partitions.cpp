@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -107,18 +108,49 @@ std::size_t KeyPartitions::partition_of(ByteView key) const noexcept {
   return static_cast<std::size_t>(std::upper_bound(first, last, key) - bounds_.begin());
 }
 
+void KeyPartitions::partitions_of(std::span<const ByteView> keys, std::span<std::size_t> partitions) const noexcept {
+  std::array<Window, kKeysAtATime> windows{};
+  std::array<const Window*, kKeysAtATime> at{};
+  at.fill(windows_.data());
+  for (std::size_t i = 0; i < keys.size(); ++i) windows[i] = window_of(keys[i]);
+  for (std::size_t left = windows_.size(); left > 0;) {
+    const std::size_t half = (left + 1) / 2;
+    for (std::size_t i = 0; i < kKeysAtATime; ++i) {
+      at[i] += half & (std::size_t{0} - static_cast<std::size_t>(at[i][half - 1] < windows[i]));
+    }
+    left -= half;
+  }
+  const Window* const end = windows_.data() + windows_.size();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool decided = common_bytes(keys[i], prefix_) == prefix_.size() && (at[i] == end || *at[i] != windows[i]);
+    partitions[i] = decided ? static_cast<std::size_t>(at[i] - windows_.data()) : partition_of(keys[i]);
+  }
+}
+
 void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uint32_t> ends, std::uint32_t first_row) {
   std::vector<Chunks>& partitions = by_thread_[thread];
   std::size_t begin = 0;
-  for (const std::uint32_t end : ends) {
-    const ByteView key = keys.substr(begin, end - begin);
-    Chunks& chunks = partitions[partition_of(key)];
-    if (chunks.empty() || !chunks.back().append(key, first_row)) {
-      chunks.emplace_back(std::max(kKeyChunkBytes, sizeof(Front) + key.size()));
-      static_cast<void>(chunks.back().append(key, first_row));
+  while (!ends.empty()) {
+    const std::size_t count = std::min(ends.size(), kKeysAtATime);
+    std::array<ByteView, kKeysAtATime> group{};
+    std::array<std::size_t, kKeysAtATime> places{};
+    for (std::size_t i = 0; i < count; ++i) {
+      group[i] = keys.substr(begin, ends[i] - begin);
+      begin = ends[i];
     }
-    ++first_row;
-    begin = end;
+    partitions_of(std::span(group).first(count), places);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (const Chunks& chunks = partitions[places[i]]; !chunks.empty()) chunks.back().prefetch();
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      Chunks& chunks = partitions[places[i]];
+      if (chunks.empty() || !chunks.back().append(group[i], first_row)) {
+        chunks.emplace_back(std::max(kKeyChunkBytes, sizeof(Front) + group[i].size()));
+        static_cast<void>(chunks.back().append(group[i], first_row));
+      }
+      ++first_row;
+    }
+    ends = ends.subspan(count);
   }
 }
 

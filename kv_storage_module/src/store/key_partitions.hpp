@@ -31,6 +31,7 @@ class KeyPartitions {
  public:
   static constexpr std::uint64_t kPartitionKeys = 16 * 1024;
   static constexpr std::size_t kMaxPartitions = 1024;
+  static constexpr std::size_t kKeysAtATime = 8;
 
   // For about `rows` keys, collected by threads 0 ... threads - 1.
   KeyPartitions(std::vector<std::string> sample, std::uint64_t rows, unsigned threads);
@@ -54,6 +55,7 @@ class KeyPartitions {
     Chunk& operator=(Chunk&&) = delete;
     ~Chunk();
     [[nodiscard]] bool append(ByteView key, std::uint32_t row) noexcept;  // false = no room
+    void prefetch() const noexcept { __builtin_prefetch(data_ + used_, 1); }
     void read(std::vector<RowKey>& keys) const;
 
    private:
@@ -67,6 +69,9 @@ class KeyPartitions {
 
   [[nodiscard]] Window window_of(ByteView key) const noexcept;
   [[nodiscard]] std::size_t partition_of(ByteView key) const noexcept;
+  // The same for several keys at a time: their searches, each a chain of compares that wait for each other, go side by
+  // side.
+  void partitions_of(std::span<const ByteView> keys, std::span<std::size_t> partitions) const noexcept;
 
   std::vector<std::string> bounds_;  // the least key of each partition but the first
   std::string prefix_;               // of all bounds
