@@ -1,11 +1,11 @@
-#include "csv/scan.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "csv/scan.hpp"
 
 using kv::csv::Piece;
 using kv::csv::ScanKernels;

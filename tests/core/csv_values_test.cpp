@@ -102,6 +102,35 @@ TEST_CASE("csv values: floats are those of strtod") {
   CHECK(parsed<float>(kv::csv::parse_float, "0.1") == 0.1F);
 }
 
+TEST_CASE("csv values: short decimals are those of strtod, and nothing else is one") {
+  std::mt19937 random(7);
+  const std::string bytes = "0123456789012345678901234567890123456789..-+e x";
+  const auto is_digits = [](std::string_view digits, std::size_t most) {
+    return !digits.empty() && digits.size() <= most && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  std::size_t parsed = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text;
+    if (i % 2 == 0) {
+      text = std::to_string(random() % (i % 3 == 0 ? 10'000'000 : 1000)) + "." + std::to_string(random() % 100'000'000);
+    } else {
+      for (std::size_t left = random() % 18; left > 0; --left) text += bytes[random() % bytes.size()];
+    }
+    const std::size_t point = text.find('.');
+    const bool wanted = point != std::string::npos && is_digits(std::string_view(text).substr(0, point), 7) &&
+                        is_digits(std::string_view(text).substr(point + 1), 8);
+    const std::size_t size = text.size();
+    text += i % 4 == 0 ? ".1234567" : "12345678";
+    double value = -1;
+    CAPTURE(text);
+    CHECK(kv::csv::parse_short_decimal(std::string_view(text).substr(0, size), value) == wanted);
+    if (!wanted) continue;
+    ++parsed;
+    CHECK(value == std::strtod(text.substr(0, size).c_str(), nullptr));
+  }
+  CHECK(parsed > 50'000);
+}
+
 TEST_CASE("csv values: what is no float, in parser and grammar alike") {
   for (const char* text :
        {"", " ", ".", "-", "+-1", "1e", "1e+", "1,5", "1.2.3", "0x10", "e5", "1 2", "abc", "in", "1f", "--1"}) {

@@ -119,7 +119,8 @@ void ColumnParser::parse_floats(const RowBlock& block, std::span<char* const> re
   for (std::size_t row = 0; row < block.rows(); ++row) {
     const Field& field = block.field(row, field_);
     double value = 0;
-    if (!is_plain(field, missing_) || !parse_float({field.data, field.size}, value)) {
+    const ByteView text(field.data, field.size);
+    if (!is_plain(field, missing_) || (!parse_short_decimal(text, value) && !parse_float(text, value))) {
       parse_one(field, records[row]);
       continue;
     }

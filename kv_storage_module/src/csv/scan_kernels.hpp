@@ -1,4 +1,5 @@
-// The loops of scan.hpp, for the processor that the including file is compiled for. Only for scan.cpp and scan_avx2.cpp.
+// The loops of scan.hpp, for the processor that the including file is compiled for. Only for scan.cpp and
+// scan_avx2.cpp.
 #pragma once
 
 #include "csv/block.hpp"

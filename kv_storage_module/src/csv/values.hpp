@@ -37,6 +37,29 @@ inline constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
   return true;
 }
 
+// One to seven digits, a point, one to eight digits: what most files write. Exact: both the digits as an integer and
+// the power of ten are below 2^53, so their quotient is rounded once (W. D. Clinger, "How to read floating point
+// numbers accurately", 1990). 8 bytes past the end of the text must be readable. False = another form, perhaps a
+// number, too.
+[[nodiscard]] inline bool parse_short_decimal(ByteView text, double& out) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kPowers[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+  std::uint64_t word = 0;
+  std::memcpy(&word, text.data(), sizeof(word));
+  const std::uint64_t differs = word ^ kOnes * '.';
+  const std::uint64_t points = (differs - kOnes) & ~differs & kOnes << 7U;  // the first is one
+  if (points == 0) return false;
+  const auto whole_digits = static_cast<std::size_t>(__builtin_ctzll(points) / 8);
+  const std::size_t digits = text.size() - whole_digits - 1;  // wraps around if the point lies behind the text
+  if (whole_digits == 0 || digits - 1 >= 8) return false;
+  std::uint64_t whole = 0;
+  std::uint64_t fraction = 0;
+  if (!parse_up_to_8_digits(text.data(), whole_digits, whole)) return false;
+  if (!parse_up_to_8_digits(text.data() + whole_digits + 1, digits, fraction)) return false;
+  out = static_cast<double>(whole * kPowers[digits] + fraction) / static_cast<double>(kPowers[digits]);
+  return true;
+}
+
 // [+-]digits, within int64 / uint64. 8 bytes past the end of the text must be readable.
 [[nodiscard]] bool parse_int(ByteView text, std::int64_t& out) noexcept;
 [[nodiscard]] bool parse_uint(ByteView text, std::uint64_t& out) noexcept;

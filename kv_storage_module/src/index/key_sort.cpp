@@ -78,12 +78,14 @@ void KeySorter::choose_fields(const Windows& differing) {
       if (low >= width) continue;
       fields_.push_back({window, static_cast<std::uint8_t>(byte_shift + low), static_cast<std::uint8_t>(width - low)});
       used += width - low;
+      used_windows_ = std::size_t{window} + 1;
     }
   }
 }
 
 std::uint64_t KeySorter::word_of(const RowKey& key, std::size_t depth) const noexcept {
-  const Windows windows = windows_of(key, depth);
+  Windows windows{};
+  for (std::size_t i = 0; i < used_windows_; ++i) windows[i] = key_window(key.view(), depth + i * kWindowBytes);
   std::uint64_t word = 0;
   for (const Field& field : fields_) {
     const std::uint64_t mask = (std::uint64_t{1} << field.bits) - 1;

@@ -71,6 +71,7 @@ class KeySorter {
   static Windows windows_of(const RowKey& key, std::size_t depth) noexcept;
 
   std::vector<Field> fields_;
+  std::size_t used_windows_ = 0;  // the fields are in the first so many
   std::vector<Item> items_;
   std::vector<Item> other_items_;
   std::vector<RowKey> keys_;

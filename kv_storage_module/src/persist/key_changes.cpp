@@ -35,8 +35,7 @@ void KeyRun::sort(KeySorter& sorter) { sorter.sort(keys_); }
 KeyRecord KeyRun::decode(const RowKey& key) const noexcept {
   const Source& source = records_[key.row];
   const RecordHeader header{0, source.kind_and_bytes, 0};
-  const auto record =
-      decode_key_record(static_cast<LogKind>(header.kind()), {source.payload, header.payload_bytes()});
+  const auto record = decode_key_record(static_cast<LogKind>(header.kind()), {source.payload, header.payload_bytes()});
   return record.value_or(KeyRecord{});  // it was decoded before
 }
 

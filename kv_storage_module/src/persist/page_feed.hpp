@@ -22,7 +22,7 @@ namespace kv::persist {
 struct RestoredPage {
   LogKind kind{};  // kPage: `entries` are what is to be put into `to`; else the payload is to be applied
   std::uint64_t offset = 0;
-  std::string payload;  // also what the entries lead into
+  std::string payload;                     // also what the entries lead into
   const RestoredCollection* to = nullptr;  // null: a page of a collection that is gone
   std::vector<RestoredEntry> entries;
   bool appendable = false;  // their keys ascend, and none expires

@@ -41,9 +41,9 @@ class Replay {
   struct Piece {
     std::vector<std::unique_ptr<SpanImage>> images;  // the last one may not be read to its end
     std::span<const LogSpan> spans;
-    std::size_t opened = 0;                // of them
+    std::size_t opened = 0;  // of them
     std::size_t records = 0;
-    std::map<std::uint32_t, KeyRun> runs;            // by serial
+    std::map<std::uint32_t, KeyRun> runs;  // by serial
     std::vector<Record> others;
     std::optional<Record> last;  // behind all of the stretch
   };

@@ -143,6 +143,8 @@ class Loader {
     target.reset();
     target.emplace(catalog_, arena_, file_.schema());
     reserve_rows(*target);
+    lookaside_begun_.clear();
+    lookaside_for_ = 0;
   }
 
   // The dictionaries, and codes for those that the rows got before all texts were known.
@@ -156,14 +158,15 @@ class Loader {
       });
     }
     const auto& columns = file_.schema().columns();
+    Transaction txn(target.part());
     for (std::size_t column = 0; column < columns.size(); ++column) {
       const std::uint64_t missing = columns[column].missing_category();
       for (const std::string& text : file_.categories()[column]) {
-        Transaction txn(target.part());
         static_cast<void>(categories::code(txn, target.root(txn), column, columns.size(), text, missing));
-        txn.commit();
+        if (txn.journal_room() < kStepRoom) txn.commit();
       }
     }
+    txn.commit();
   }
 
   // One slab for all rows of the file. Filled without the lock: nobody else knows it.
@@ -198,6 +201,8 @@ class Loader {
         throw Error::at(options_.path, 0, 0, "the file was changed while it was loaded; load it again");
       }
       copy_in(records + first * batch.record_bytes, batch.records.data(), batch.rows * batch.record_bytes);
+      // Memory for the look-aside table takes one thread some time, in which the others go on.
+      if (options_.where.empty() && !lookaside_begun_.test_and_set()) make_lookaside(target, reserved_);
       keys_->add(thread, batch.keys, batch.key_ends, static_cast<std::uint32_t>(first));
       lines_->add(thread, static_cast<std::uint32_t>(first), batch.lines);
     });
@@ -289,17 +294,23 @@ class Loader {
     }
   }
 
+  // An empty table for so many entries; none if there is no memory for it.
+  void make_lookaside(const HiddenCollection& target, std::uint64_t entries) {
+    const Part::PatientScope patient;  // it may be another thread that does this
+    Transaction txn(target.part());
+    CollectionRoot& root = target.root(txn);
+    resize_lookaside(txn, &root.lookaside, entries);
+    lookaside_ = root.lookaside;
+    lookaside_for_ = entries;
+  }
+
   // Last, and without the lock: nobody else knows the table.
   void fill_lookaside(const HiddenCollection& target) {
     constexpr std::size_t kWordsAtATime = 64 * 1024;
-    Ref table = kNullRef;
-    {
-      Transaction txn(target.part());
-      CollectionRoot& root = target.root(txn);
-      resize_lookaside(txn, &root.lookaside, words_.size());
-      table = root.lookaside;
-    }
-    const Lookaside lookaside(target.part(), table);
+    constexpr std::size_t kSpareShare = 32;  // of a table made before it was known how many keys are duplicates
+    const bool fits = lookaside_for_ >= words_.size() && lookaside_for_ - words_.size() <= words_.size() / kSpareShare;
+    if (!fits) make_lookaside(target, words_.size());
+    const Lookaside lookaside(target.part(), lookaside_);
     const std::span<const std::uint64_t> words(words_);
     workers_.run((words.size() + kWordsAtATime - 1) / kWordsAtATime, {},
                  [&](unsigned, std::size_t i, const csv::Stop&) {
@@ -332,6 +343,9 @@ class Loader {
   std::optional<RowLines> lines_;
   std::optional<KeyPartitions> keys_;
   std::vector<std::uint64_t> words_;  // of the look-aside table
+  std::atomic_flag lookaside_begun_;
+  Ref lookaside_ = kNullRef;
+  std::uint64_t lookaside_for_ = 0;  // entries
   std::vector<std::uint32_t> dropped_rows_;
 };
 
