@@ -126,6 +126,54 @@ TEST_CASE("csv load: of duplicates that are an error, the least key is reported,
   }
 }
 
+TEST_CASE("csv load: a file large enough to be read by a guess, which the last row may prove wrong") {
+  Random random(34);
+  const std::vector<Row> rows = make_rows(random, 200'000);
+  std::string text = "key,number,text\n";
+  for (const Row& row : rows) {
+    text += row.key + "," + std::to_string(row.number) + ",a text that makes the file longer " +
+            std::to_string(row.number % 9'000) + "\n";
+  }
+  REQUIRE(text.size() > 10U << 20U);
+  const auto expected = expected_of(rows, OnDuplicate::kLast);
+  for (const bool is_wrong : {false, true}) {
+    CAPTURE(is_wrong);
+    const TemporaryFile file(is_wrong ? text + "~last,0.5,a\n" : text);
+    CsvOptions options = options_for(file.path(), OnDuplicate::kLast, 3);
+    options.types.clear();
+    const auto store = Store::create({.max_memory = 256 << 20, .parts = 2});
+    const CsvReport report = store->load_csv(options);
+    CHECK(report.rows == expected.size() + (is_wrong ? 1 : 0));
+    CHECK(report.duplicates == rows.size() - expected.size());
+    const auto loaded = store->find_records("rows");
+    REQUIRE(loaded);
+    const Column& number = *loaded->schema().find("number");
+    const Column& category = *loaded->schema().find("text");
+    CHECK(number.type == (is_wrong ? ColumnType::kFloat64 : ColumnType::kInt64));
+    REQUIRE(category.type == ColumnType::kCategory);
+    const std::vector<std::string> texts = loaded->categories(1);
+    CHECK(std::is_sorted(texts.begin(), texts.end()));
+    std::size_t wrong = 0;
+    std::vector<char> record(loaded->schema().record_bytes());
+    for (const auto& [key, wanted] : expected) {
+      if (!loaded->get(key, record.data())) {
+        ++wrong;
+        continue;
+      }
+      std::int64_t integer = 0;
+      double real = 0;
+      std::uint32_t code = 0;
+      std::memcpy(&integer, record.data() + number.offset, sizeof integer);
+      std::memcpy(&real, record.data() + number.offset, sizeof real);
+      std::memcpy(&code, record.data() + category.offset, category.bytes);
+      const bool same = is_wrong ? real == static_cast<double>(wanted) : integer == wanted;
+      if (!same || texts.at(code) != "a text that makes the file longer " + std::to_string(wanted % 9'000)) ++wrong;
+    }
+    CHECK(wrong == 0);
+    check_sound(*store);
+  }
+}
+
 TEST_CASE("csv load: processes killed at any time leave nothing of what they loaded") {
   Random random(33);
   const TemporaryFile file(text_of(make_rows(random, 100'000)));

@@ -21,7 +21,7 @@ std::vector<Piece> cut(const RowRange& rows, std::size_t range_bytes) {
 }
 
 SplitRows join(const RowRange& rows, const std::vector<Piece>& pieces) {
-  SplitRows split{.ranges = {{.begin = rows.begin, .end = rows.end, .line = rows.line}}, .rows_at_most = 1};
+  SplitRows split{.ranges = {{.begin = rows.begin, .end = rows.end, .line = rows.line}}, .rows_at_most = 0};
   std::vector<RowRange>& ranges = split.ranges;
   std::uint64_t line = rows.line;
   std::size_t inside = 0;
@@ -36,6 +36,7 @@ SplitRows join(const RowRange& rows, const std::vector<Piece>& pieces) {
     split.rows_at_most += inside == 0 ? piece.lines_outside : piece.lines - piece.lines_outside;
     inside ^= piece.odd_quotes ? 1U : 0U;
   }
+  if (rows.end[-1] != '\n' && rows.end[-1] != '\r') ++split.rows_at_most;
   return split;
 }
 

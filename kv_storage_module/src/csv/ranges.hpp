@@ -20,7 +20,7 @@ inline constexpr std::size_t kRangeBytes = 1U << 20U;
 
 struct SplitRows {
   std::vector<RowRange> ranges;
-  std::uint64_t rows_at_most = 0;  // the line ends outside quotes, and one: more than rows only by blank lines
+  std::uint64_t rows_at_most = 0;  // lines that end outside quotes: more than rows only by blank ones
 };
 
 // The ranges of `rows` in file order; none is empty. They are right up to the first fault in the quoting, which the
