@@ -30,7 +30,7 @@ inline constexpr std::uint32_t kNoChunk = 0;  // chunk 0 belongs to the chunk ta
 
 inline constexpr std::uint64_t kArenaMagic = 0x31414e455241564b;  // "KVARENA1"
 // Changes whenever anything in this file, the node formats or the entry format changes.
-inline constexpr std::uint32_t kLayoutVersion = 8;
+inline constexpr std::uint32_t kLayoutVersion = 9;
 
 inline constexpr std::uint32_t kMaxParts = 64;
 inline constexpr std::uint32_t kMaxSlots = 1024;  // processes attached at one time
@@ -142,7 +142,14 @@ struct LogState {
   std::uint64_t synced;           // all segments before this one are on disk whole
   std::uint64_t kept;             // segments before this one may be gone: a checkpoint covers them
   std::uint64_t checkpoint_tail;  // position at which the checkpoint in force began
-  pthread_mutex_t sync_mutex;     // robust: held by the one who syncs; guards `durable` and `synced`
+  pthread_mutex_t sync_mutex;     // robust: held by the one who syncs; guards `durable`, `synced` and the next ones
+  // Hints for group commit (persist/group_commit.hpp), which whoever is killed may leave at any value.
+  std::uint64_t arrivals;  // waits for a sync that have ever begun; changed by all
+  std::uint64_t served;    // `arrivals` when the last sync began
+  std::uint64_t expected;  // arrivals that the next sync is likely to serve, if it waits a little
+  std::uint64_t sync_ns;   // how long the last sync took
+  std::uint32_t futile;    // how often in a row waiting was in vain
+  std::uint32_t skip;      // syncs that will not wait
 };
 
 struct JournalEntry {

@@ -15,6 +15,7 @@
 #include "memory/system.hpp"
 #include "memory/transaction.hpp"
 #include "persist/checkpoint.hpp"
+#include "persist/group_commit.hpp"
 
 namespace kv::persist {
 namespace {
@@ -263,10 +264,11 @@ class RobustLock {
 
 }  // namespace
 
-// Group commit: who gets the mutex syncs for all that wait for it, and they find it done.
+// Who gets the mutex syncs for all that wait for it, and they find it done.
 void DurableLog::wait_until_durable(Part& part, std::uint64_t end) {
   LogState& log = part.control().log;
   if (load64(&log.durable) >= end) return;
+  GroupCommit(log).arrive();
   struct Attempt {
     DurableLog& log;
     Part& part;
@@ -278,12 +280,21 @@ void DurableLog::wait_until_durable(Part& part, std::uint64_t end) {
       [](void* context) {
         auto& self = *static_cast<Attempt*>(context);
         LogState& state = self.part.control().log;
-        int result = lock_within_slice(&state.sync_mutex);
+        GroupCommit group(state);
+        int result = group.spin(self.end);
+        if (result == EBUSY) {
+          if (load64(&state.durable) >= self.end) return true;
+          result = lock_within_slice(&state.sync_mutex);
+        }
         if (result == ETIMEDOUT) return load64(&state.durable) >= self.end;
         if (result == EOWNERDEAD) result = ::pthread_mutex_consistent(&state.sync_mutex);
         try {
           if (result != 0) throw Error::from_errno(result, "cannot lock the log of the store");
-          if (load64(&state.durable) < self.end) self.log.sync_part(self.part);
+          if (load64(&state.durable) < self.end) {
+            group.before_sync();
+            self.log.sync_part(self.part);
+            group.after_sync();
+          }
         } catch (...) {
           self.failure = std::current_exception();
         }
