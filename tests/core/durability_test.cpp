@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "collections/log_records.hpp"
 #include "kv_storage/store.hpp"
 #include "memory/transaction.hpp"
+#include "persist/format.hpp"
 #include "persist/recovery.hpp"
 #include "store/store_impl.hpp"
 #include "support/child_process.hpp"
@@ -383,6 +385,33 @@ TEST_CASE("durability: any damaged byte of a checkpoint or a manifest is refused
     fs::rename(root.path() + "/aside", path + "/" + name);
   }
   CHECK(contents_of(*open(path, 1))[""].size() == 6);
+}
+
+TEST_CASE("durability: a segment that is missing between others is told, also if nothing proves that it was on disk") {
+  const TemporaryDirectory root;
+  const std::string path = root.path() + "/data";
+  {
+    const auto store = open(path, 1);
+    for (char c = 'a'; c < 'h'; ++c) store->root().put({&c, 1}, text(std::string(900'000, c)));
+  }
+  const std::vector<std::string> segments = files_of(path, "log-");
+  REQUIRE(segments.size() >= 3);
+  for (std::size_t i = 2; i < segments.size(); ++i) {  // as if written in another start of the machine
+    std::string bytes = read_file(path + "/" + segments[i]);
+    persist::FileHeader header{};
+    std::memcpy(&header, bytes.data(), sizeof header);
+    ++header.boot;
+    header.seal();
+    std::memcpy(bytes.data(), &header, sizeof header);
+    write_file(path + "/" + segments[i], bytes);
+  }
+  const auto before = files_of(path, "");
+  fs::rename(path + "/" + segments[1], root.path() + "/aside");
+  const std::string error = error_of(path, ErrorCode::kCorrupt);
+  CHECK_MESSAGE(contains(error, segments[1] + "' is missing, and '" + segments[2] + "' follows it"), error);
+  fs::rename(root.path() + "/aside", path + "/" + segments[1]);
+  CHECK(files_of(path, "") == before);
+  CHECK(contents_of(*open(path, 1))[""].size() == 7);
 }
 
 TEST_CASE("durability: files of a newer version are refused") {

@@ -1,6 +1,10 @@
 // A durable store on a disk that fails, or a machine that stops: the old or the new state, never a third.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -340,6 +344,53 @@ TEST_CASE("faults: without power, what was synced is there, and of the rest a be
       forgetful.lose_power(random, random() % 2 == 0);
     }
   }
+}
+
+TEST_CASE("faults: a manifest is put in place when what it names is on disk, and what it replaces goes after that") {
+  class OrderedFiles final : public persist::Files {
+   public:
+    int allocate(int, std::uint64_t) noexcept override {
+      errno = EOPNOTSUPP;
+      return -1;
+    }
+    int sync(int fd) noexcept override {
+      struct stat status {};
+      if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) unsynced.clear();
+      return Files::sync(fd);
+    }
+    int rename(int directory, const char* from, const char* to) noexcept override {
+      const std::string name = to;
+      if (name == persist::kManifestName) {
+        ++manifests;
+        if (!unsynced.empty()) too_early = true;
+      }
+      unsynced.push_back(name);
+      return Files::rename(directory, from, to);
+    }
+    int remove(int directory, const char* name) noexcept override {
+      const bool known = ::faccessat(directory, name, F_OK, 0) == 0;
+      if (known && std::find(unsynced.begin(), unsynced.end(), persist::kManifestName) != unsynced.end())
+        too_early = true;
+      removed += known ? 1 : 0;
+      return Files::remove(directory, name);
+    }
+    std::vector<std::string> unsynced;  // names, put in place since the directory was synced
+    int manifests = 0;
+    int removed = 0;
+    bool too_early = false;
+  } files;
+  const InPlaceOfFiles in_place(files);
+  const TemporaryDirectory root;
+  for (int round = 0; round < 2; ++round) {
+    const auto store = open_store(root.path(), 2, SyncMode::kAlways);
+    for (int i = 0; i < 2; ++i) {
+      store->root().put("key" + std::to_string(i), bytes_value("x"));
+      store->checkpoint();
+      CHECK_FALSE(files.too_early);
+    }
+  }
+  CHECK(files.manifests == 6);
+  CHECK(files.removed >= 6);
 }
 
 }  // namespace kv::test

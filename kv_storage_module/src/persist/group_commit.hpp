@@ -7,8 +7,8 @@
 // time for longer. A single writer is never waited for. (PostgreSQL's commit_delay with commit_siblings, and MySQL's
 // binlog_group_commit_sync_delay with its no_delay_count, are the same with numbers that somebody has to set.)
 //
-// Who waits for a sync looks for it busily as long as one may take on a quick disk: to be woken by another process takes
-// as long as such a sync.
+// Who waits for a sync looks for it busily as long as one may take on a quick disk: to be woken by another process
+// takes as long as such a sync.
 #pragma once
 
 #include <cstdint>
