@@ -25,7 +25,7 @@ ColumnParser::ColumnParser(std::size_t field, const FileColumn& column, const Co
       missing_(missing),
       profile_(profile),
       way_(way_of(column, stored, profile)) {
-  if (texts != nullptr) texts_.emplace(*texts);
+  if (texts != nullptr) texts_ = std::make_unique<DictionaryReader>(*texts);
 }
 
 ColumnParser::Way ColumnParser::way_of(const FileColumn& column, const Column* stored,

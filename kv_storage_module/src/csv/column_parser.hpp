@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,7 +54,7 @@ class ColumnParser {
   const MissingTokens& missing_;
   ColumnProfile profile_;
   Way way_;
-  std::optional<DictionaryReader> texts_;
+  std::unique_ptr<DictionaryReader> texts_;  // of a stored category
   std::vector<Queued> queue_;
   std::string scratch_;
 };

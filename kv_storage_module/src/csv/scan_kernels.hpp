@@ -52,8 +52,8 @@ struct Ends {
   return end;
 }
 
-ScanResult find_field_ends(const ScanWindow& window, Dialect dialect, ScanState& state_in_memory,
-                           std::uint32_t* positions) noexcept {
+inline ScanResult find_field_ends(const ScanWindow& window, Dialect dialect, ScanState& state_in_memory,
+                                  std::uint32_t* positions) noexcept {
   ScanState state = state_in_memory;
   const char* at = window.begin;
   const char* end = window.end;
@@ -116,9 +116,9 @@ class Summary {
   std::uint64_t after_return_ = 0;
 };
 
-void summarise(Piece& piece, Dialect dialect) noexcept { Summary(piece, dialect).run(); }
+inline void summarise(Piece& piece, Dialect dialect) noexcept { Summary(piece, dialect).run(); }
 
-constexpr ScanKernels kKernels{.find_field_ends = find_field_ends, .summarise = summarise};
+inline constexpr ScanKernels kKernels{.find_field_ends = find_field_ends, .summarise = summarise};
 
 }  // namespace
 }  // namespace KV_BLOCK_NAMESPACE

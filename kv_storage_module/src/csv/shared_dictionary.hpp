@@ -21,7 +21,7 @@ class SharedDictionary {
   [[nodiscard]] std::uint32_t code(ByteView text, std::uint64_t hash) {
     const std::lock_guard lock(mutex_);
     (void)found_.add(text, hash);
-    return known_.size() + *found_.find(text, hash);
+    return known_.size() + found_.find(text, hash).value_or(0);  // it is there
   }
   // All that have been found, in the order of their codes. When the threads have ended.
   [[nodiscard]] const Dictionary& found() const noexcept { return found_; }

@@ -96,7 +96,7 @@ class Loader {
     const auto start = std::chrono::steady_clock::now();
     CsvReport report;
     const std::string before = persist::log_of(arena_) != nullptr ? describe_csv(options_) : std::string();
-    std::optional<HiddenCollection> hidden;
+    std::unique_ptr<HiddenCollection> hidden;
     std::optional<std::uint64_t> filtered;
     if (file_.guess(progress)) {
       prepare_target(hidden);
@@ -107,7 +107,7 @@ class Loader {
       filtered = read_rows(*hidden, [&](const csv::BatchSink& sink) { return file_.parse(sink, progress); });
     }
     const HiddenCollection& target = *hidden;
-    report.filtered = *filtered;
+    report.filtered = filtered.value_or(0);
     finish_categories(target);
     report.rows = build_index(target);
     fill_lookaside(target);
@@ -139,9 +139,9 @@ class Loader {
   };
 
   // A collection with the schema that the file seems to have, and room for all its rows.
-  void prepare_target(std::optional<HiddenCollection>& target) {
-    target.reset();
-    target.emplace(catalog_, arena_, file_.schema());
+  void prepare_target(std::unique_ptr<HiddenCollection>& target) {
+    target.reset();  // its memory first
+    target = std::make_unique<HiddenCollection>(catalog_, arena_, file_.schema());
     reserve_rows(*target);
     lookaside_begun_.clear();
     lookaside_for_ = 0;
@@ -172,7 +172,7 @@ class Loader {
   // One slab for all rows of the file. Filled without the lock: nobody else knows it.
   void reserve_rows(const HiddenCollection& target) {
     reserved_ = file_.rows();
-    lines_.emplace(file_.threads());
+    lines_ = RowLines(file_.threads());
     if (reserved_ == 0) return;
     if (reserved_ > std::numeric_limits<std::uint32_t>::max()) {
       throw Error(ErrorCode::kOverCapacity, "'" + options_.path + "' has more than 4 billion rows");
@@ -192,7 +192,8 @@ class Loader {
 
   template <class Parse>
   std::optional<std::uint64_t> read_rows(const HiddenCollection& target, const Parse& parse) {
-    keys_.emplace(file_.sample_keys(KeyPartitions::sample_for(reserved_)), reserved_, file_.threads());
+    keys_ = std::make_unique<KeyPartitions>(file_.sample_keys(KeyPartitions::sample_for(reserved_)), reserved_,
+                                            file_.threads());
     std::atomic<std::uint64_t> next_row{0};
     std::byte* const records = records_of(target);
     const std::optional<std::uint64_t> filtered = parse([&](unsigned thread, csv::CsvBatch&& batch) {
@@ -204,17 +205,16 @@ class Loader {
       // Memory for the look-aside table takes one thread some time, in which the others go on.
       if (options_.where.empty() && !lookaside_begun_.test_and_set()) make_lookaside(target, reserved_);
       keys_->add(thread, batch.keys, batch.key_ends, static_cast<std::uint32_t>(first));
-      lines_->add(thread, static_cast<std::uint32_t>(first), batch.lines);
+      lines_.add(thread, static_cast<std::uint32_t>(first), batch.lines);
     });
     rows_ = next_row.load();
-    lines_->settle();
+    lines_.settle();
     return filtered;
   }
 
   [[nodiscard]] Error duplicate(ByteView key, std::uint32_t first, std::uint32_t second) const {
-    return Error::at(options_.path, lines_->line(second), 0,
-                     "the key '" + std::string(key) + "' stands already in line " +
-                         std::to_string(lines_->line(first)) +
+    return Error::at(options_.path, lines_.line(second), 0,
+                     "the key '" + std::string(key) + "' stands already in line " + std::to_string(lines_.line(first)) +
                          "; set on_duplicate to 'first' or 'last', or make the key longer");
   }
 
@@ -248,7 +248,7 @@ class Loader {
   [[nodiscard]] std::uint32_t settle(ByteView key, std::vector<std::uint32_t>& rows,
                                      std::vector<std::uint32_t>& dropped) const {
     std::sort(rows.begin(), rows.end(),
-              [&](std::uint32_t a, std::uint32_t b) { return lines_->line(a) < lines_->line(b); });
+              [&](std::uint32_t a, std::uint32_t b) { return lines_.line(a) < lines_.line(b); });
     if (options_.on_duplicate == OnDuplicate::kError) throw duplicate(key, rows[0], rows[1]);
     const auto kept = options_.on_duplicate == OnDuplicate::kFirst ? rows.begin() : rows.end() - 1;
     const std::uint32_t row = *kept;
@@ -340,8 +340,8 @@ class Loader {
   RecordRef first_{};
   std::uint64_t reserved_ = 0;
   std::uint64_t rows_ = 0;
-  std::optional<RowLines> lines_;
-  std::optional<KeyPartitions> keys_;
+  RowLines lines_{0};
+  std::unique_ptr<KeyPartitions> keys_;
   std::vector<std::uint64_t> words_;  // of the look-aside table
   std::atomic_flag lookaside_begun_;
   Ref lookaside_ = kNullRef;
