@@ -40,8 +40,8 @@ class SortedAppender {
 
   // A node on the path of the greatest key. Its last child, which lies on the path, too, is not among its children yet.
   struct Open {
-    std::size_t end;    // of its path: the next byte of a key is the edge to a child
-    std::size_t first;  // of its children in edges_ and refs_
+    std::size_t end = 0;    // of its path: the next byte of a key is the edge to a child
+    std::size_t first = 0;  // of its children in edges_ and refs_
     Ref terminal = kNullRef;
     ByteClasses classes = 0;  // of the bytes below
     // If it is in the index already:

@@ -57,7 +57,7 @@ class RecordReader {
   };
 
   // From `offset` of the file on, where a record begins.
-  RecordReader(const InputFile& file, std::uint64_t offset = kFileHeaderBytes);
+  explicit RecordReader(const InputFile& file, std::uint64_t offset = kFileHeaderBytes);
 
   Step next(Record& record);
   // Of the next record: where the last call stopped if it found none.

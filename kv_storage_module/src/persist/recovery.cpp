@@ -162,6 +162,7 @@ class Recovery {
       (void)log->gather();
     }
     void finish() {
+      if (!log) return;
       do log->apply();
       while (log->gather());
     }

@@ -83,7 +83,8 @@ void Replay::gather(Piece& piece, const Record& record) const {
     piece.others.push_back(record);
   } else {
     const auto decoded = decode_key_record(record.kind, record.payload);
-    const Restorer::Verdict verdict = decoded ? restorer_.judge(*decoded) : Restorer::Verdict::kSenseless;
+    if (!decoded) fail_senseless(piece.images, record.payload.data());
+    const Restorer::Verdict verdict = restorer_.judge(*decoded);
     if (verdict == Restorer::Verdict::kSenseless) fail_senseless(piece.images, record.payload.data());
     if (verdict == Restorer::Verdict::kApply) {
       piece.runs[decoded->serial].add(record.kind, record.payload, decoded->entry.key);
