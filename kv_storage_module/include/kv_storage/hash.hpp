@@ -126,7 +126,7 @@ class Hash {
   std::uint64_t put_many(std::span<const ByteView> keys, std::span<const Value> values, std::uint64_t ttl_ms = kNoTtl);
 
   [[nodiscard]] std::uint64_t size() const;  // O(parts); frees first what has expired, if something has
-  [[nodiscard]] Scan scan(KeyRange range, bool with_values, bool reverse = false) const;
+  [[nodiscard]] Scan scan(const KeyRange& range, bool with_values, bool reverse = false) const;
   [[nodiscard]] std::uint64_t count(const KeyRange& range) const;  // visits the matches
   std::uint64_t erase_range(const KeyRange& range);                // in steps; returns how many
   void clear();                                                    // O(1) for readers; memory is given back in steps
@@ -169,7 +169,7 @@ class RecordHash {
   [[nodiscard]] std::optional<TimeToLive> time_to_live(ByteView key) const;
 
   [[nodiscard]] std::uint64_t size() const;
-  [[nodiscard]] Scan scan(KeyRange range, bool with_values, bool reverse = false) const;  // values: the records' bytes
+  [[nodiscard]] Scan scan(const KeyRange& range, bool with_values, bool reverse = false) const;  // values: the records' bytes
   [[nodiscard]] std::uint64_t count(const KeyRange& range) const;
   std::uint64_t erase_range(const KeyRange& range);
   void clear();

@@ -26,7 +26,7 @@ class Batches final : public Source {
   // Where a batch begins.
   struct Place {
     std::optional<std::string> behind;
-    std::uint64_t skip, left;
+    std::uint64_t skip = 0, left = 0;
   };
 
   void fill();

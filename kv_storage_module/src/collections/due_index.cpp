@@ -20,7 +20,7 @@ class RecordKey {
   [[nodiscard]] ByteView view() const noexcept { return {bytes_.data(), bytes_.size()}; }
 
  private:
-  std::array<char, kKeyBytes> bytes_;
+  std::array<char, kKeyBytes> bytes_{};
 };
 
 void lower(Transaction& txn, std::uint64_t& bound, std::uint64_t due_ms) {

@@ -293,8 +293,8 @@ std::uint64_t Hash::size() const {
   return entries;
 }
 
-Scan Hash::scan(KeyRange range, bool with_values, bool reverse) const {
-  return Scan(std::make_unique<ScanImpl>(impl_, std::move(range), with_values, reverse));
+Scan Hash::scan(const KeyRange& range, bool with_values, bool reverse) const {
+  return Scan(std::make_unique<ScanImpl>(impl_, range, with_values, reverse));
 }
 
 std::uint64_t Hash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }

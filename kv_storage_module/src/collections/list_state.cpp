@@ -52,7 +52,7 @@ void visit_table(const Part& part, const SlotTable& table, const std::function<v
 
 // Frees the last chunk, or a node that has none left, of the directory.
 void free_last(Transaction& txn, ListState& state) {
-  Ref path[kMaxDirectoryHeight];
+  Ref path[kMaxDirectoryHeight] = {};
   std::uint32_t depth = 0;
   for (Ref at = state.directory; depth < state.height; ++depth) {
     path[depth] = at;

@@ -154,8 +154,8 @@ std::uint64_t RecordHash::size() const {
   return impl_->read_home_settled([](const CollectionRoot& root) { return load64(&root.entries); });
 }
 
-Scan RecordHash::scan(KeyRange range, bool with_values, bool reverse) const {
-  return Scan(std::make_unique<ScanImpl>(impl_, std::move(range), with_values, reverse));
+Scan RecordHash::scan(const KeyRange& range, bool with_values, bool reverse) const {
+  return Scan(std::make_unique<ScanImpl>(impl_, range, with_values, reverse));
 }
 
 std::uint64_t RecordHash::count(const KeyRange& range) const { return ranges::count(scan(range, false)); }

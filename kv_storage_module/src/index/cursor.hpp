@@ -110,7 +110,7 @@ class Cursor {
 
   std::vector<Item> stack_;  // never grows inside a section
   std::vector<Item> next_;   // what the window of a step becomes, in order
-  std::array<Ref, kPageEntries> page_;
+  std::array<Ref, kPageEntries> page_{};
   std::size_t found_ = 0;
   std::size_t limit_ = 0;
   std::size_t budget_ = 0;

@@ -152,7 +152,7 @@ Ref first_entry(const Part& part, Ref root) noexcept {
 void prefetch_paths(const Part& part, Ref root, std::span<const ByteView> keys) noexcept {
   struct Walk {
     ByteView rest;
-    Ref ref;
+    Ref ref = kNullRef;
   };
   std::array<Walk, kPathGroup> walks;
   std::size_t active = std::min(keys.size(), kPathGroup);

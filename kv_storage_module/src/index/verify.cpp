@@ -1,6 +1,7 @@
 #include "index/verify.hpp"
 
 #include <bit>
+#include <ranges>
 #include <unordered_set>
 
 #include "index/key_index.hpp"
@@ -75,11 +76,11 @@ class IndexVerifier {
   void check_classes(Ref ref, ByteView key) {
     ByteClasses below = 0;
     std::size_t classified = key.size();
-    for (auto ancestor = ancestors_.rbegin(); ancestor != ancestors_.rend(); ++ancestor) {
-      below |= classes_of(key.substr(ancestor->end, classified - ancestor->end));
-      classified = ancestor->end;
-      if (ancestor->maintained && (below & ~ancestor->classes) != 0) {
-        complain("has bytes that node " + std::to_string(ancestor->ref) + " does not know of", ref);
+    for (const Ancestor& ancestor : std::views::reverse(ancestors_)) {
+      below |= classes_of(key.substr(ancestor.end, classified - ancestor.end));
+      classified = ancestor.end;
+      if (ancestor.maintained && (below & ~ancestor.classes) != 0) {
+        complain("has bytes that node " + std::to_string(ancestor.ref) + " does not know of", ref);
       }
     }
   }

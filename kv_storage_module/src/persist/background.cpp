@@ -1,9 +1,9 @@
 #include "persist/background.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
+#include <csignal>
 #include <ctime>
 #include <system_error>
 

@@ -149,6 +149,7 @@ std::vector<std::string> names_in(int directory, const std::string& path) {
     throw Error::from_errno(reason, "cannot list", path);
   }
   std::vector<std::string> names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has the stream
   while (const dirent* const entry = ::readdir(stream)) names.emplace_back(entry->d_name);
   ::closedir(stream);
   return names;

@@ -1,9 +1,9 @@
 #include "persist/new_directory.hpp"
 
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
