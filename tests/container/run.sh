@@ -37,12 +37,12 @@ expect_status() {
 }
 
 run_with_docker() {
-  local id status
+  local status
   "$engine" build "${extra[@]}" -t "$image" .
   "$engine" run --rm "$image" --version
   [[ $("$engine" run --rm "$image" -c 'import os; print(os.getuid())') == 10001 ]]
   id=$("$engine" run --detach --publish 8000:8000 "$image")
-  trap '"$engine" rm --force "$id" >/dev/null' EXIT
+  trap '"$engine" rm --force "$id" >/dev/null' EXIT  # id outlives the function
   wait_until_healthy
   check_answers
   "$engine" stop --time 10 "$id" >/dev/null
@@ -54,17 +54,17 @@ run_with_docker() {
 # buildah has no detached containers: the default command runs in the background, in a process namespace of its own, so
 # that the runner is PID 1 as it is in a container.
 run_with_buildah() {
-  local container process status=0
+  local process status=0
   buildah bud --pull-never "${extra[@]}" -t "$image" .
   container=$(buildah from --pull-never "$image")
-  trap 'buildah rm "$container" >/dev/null' EXIT
+  trap 'buildah rm "$container" >/dev/null' EXIT  # container outlives the function
   buildah run "$container" -- runner --version
   [[ $(buildah run "$container" -- runner -c 'import os; print(os.getuid())') == 10001 ]]
   buildah run "$container" -- runner --native_configuration=configs/flights.ini scripts/main.py --host 0.0.0.0 &
   process=$!
   wait_until_healthy
   check_answers
-  kill -TERM "$process"
+  pkill -TERM -f '^[^ ]*runner --native_configuration=configs/flights.ini'  # buildah itself would kill it when told to end
   wait "$process" || status=$?
   expect_status "$status" "$1"
 }

@@ -169,7 +169,8 @@ class RecordHash {
   [[nodiscard]] std::optional<TimeToLive> time_to_live(ByteView key) const;
 
   [[nodiscard]] std::uint64_t size() const;
-  [[nodiscard]] Scan scan(const KeyRange& range, bool with_values, bool reverse = false) const;  // values: the records' bytes
+  [[nodiscard]] Scan scan(const KeyRange& range, bool with_values,
+                          bool reverse = false) const;  // values: the records' bytes
   [[nodiscard]] std::uint64_t count(const KeyRange& range) const;
   std::uint64_t erase_range(const KeyRange& range);
   void clear();
