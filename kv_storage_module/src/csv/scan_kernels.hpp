@@ -42,10 +42,11 @@ struct Ends {
 // is hard to predict, how many groups is not.
 [[gnu::always_inline]] inline std::uint32_t* append(std::uint32_t* out, std::uint64_t bits,
                                                     std::uint32_t offset) noexcept {
+  constexpr std::uint64_t kLast = std::uint64_t{1} << 63U;  // where there are no more, for ctz is not defined there
   std::uint32_t* const end = out + count_bits(bits);
   while (out < end) {
     for (std::size_t i = 0; i < ScanKernels::kSpare; ++i) {
-      *out++ = offset + static_cast<std::uint32_t>(__builtin_ctzll(bits));
+      *out++ = offset + static_cast<std::uint32_t>(__builtin_ctzll(bits | kLast));
       bits &= bits - 1;
     }
   }
