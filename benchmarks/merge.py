@@ -18,12 +18,13 @@ from kvbench.results import Line, Results
 SAME = ("schema", "quick", "entries", "csv_rows", "machine")  # what parts of one result must agree on
 
 
-def run_of(document: dict[str, Any]) -> dict[str, Any]:
-    """Where a part comes from."""
+def runs_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where a part comes from, which may have been put together itself."""
+    if "runs" in document:
+        return list(document["runs"])
     found = dict.fromkeys(line["workload"] for line in document["results"])
-    return {name: document[name] for name in ("date", "commit", "command", "repeats")} | {
-        "workloads": list(found)
-    }
+    run = {name: document[name] for name in ("date", "commit", "command", "repeats")}
+    return [run | {"workloads": list(found)}]
 
 
 def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
             lines[line.workload, line.peer] = line
     ordered = sorted(lines.values(), key=_order)
     return last | {
-        "runs": [run_of(document) for document in documents],
+        "runs": [run for document in documents for run in runs_of(document)],
         "versions": {k: v for document in documents for k, v in document["versions"].items()},
         "results": [results.to_json(line) for line in ordered],
         "targets": [vars(verdict) for verdict in targets.verdicts(Results(ordered))],

@@ -79,3 +79,20 @@ def test_targets_against_dict_and_absolute_ones_are_judged(document: dict[str, A
     for verdict in judged.values():
         assert isinstance(verdict["met"], bool)
         assert verdict["value"] is not None
+
+
+def test_merging_keeps_where_each_part_came_from(document: dict[str, Any], tmp_path: Path) -> None:
+    parts = []
+    for day in range(1, 4):
+        parts.append(tmp_path / f"{day}.json")
+        parts[-1].write_text(json.dumps(document | {"date": f"2026-01-0{day}T00:00:00+00:00"}))
+
+    def merge(*documents: Path) -> Path:
+        whole = tmp_path / "whole.json"
+        command = [sys.executable, str(BENCHMARKS / "merge.py"), *map(str, documents), "--json", str(whole)]
+        subprocess.run(command, check=True)
+        return whole
+
+    whole = json.loads(merge(merge(*parts[:2]), parts[2]).read_text())
+    assert [run["date"][:10] for run in whole["runs"]] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert whole["results"] == document["results"]
