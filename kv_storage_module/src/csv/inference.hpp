@@ -61,9 +61,8 @@ void learn_row(std::span<const Field> fields, const InferenceInput& input, const
 
 // What the columns probably are, by a sample of rows from all over the file.
 struct Guess {
-  Profiles profiles;  // of the sample
-  std::vector<Dictionary>
-      dictionaries;  // of each column: its texts in the sample, sorted; empty where it is no category
+  Profiles profiles;                     // of the sample
+  std::vector<Dictionary> dictionaries;  // of each column: its texts there, sorted; empty where it is no category
 };
 // Sets type and size of every column that was not requested with a fixed one. Nothing if looking at a sample does not
 // pay. Errors in the file end what is looked at around them.
