@@ -46,7 +46,8 @@ bool looks_like_entry(std::string_view text) {
 class Feeder {
  public:
   explicit Feeder(std::string_view text) : rest_(text) {
-    if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
+    // All of them: inih skips one by itself, and would take a header behind it for a section that we never see.
+    while (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
   }
 
   IniFile run() {

@@ -226,6 +226,11 @@ def test_comments_blanks_and_line_ends(check: Check) -> None:
     assert sections["python"]["gc"] == "off"
 
 
+@pytest.mark.parametrize("marks", [1, 2, 3])
+def test_byte_order_marks_hide_nothing(check: Check, marks: int) -> None:
+    assert in_force(check("\ufeff" * marks + "[kv_storage]\nparts = 3\n"))["kv_storage"]["parts"] == "3"
+
+
 def test_empty_file_means_the_defaults(check: Check) -> None:
     assert in_force(check("")) == in_force(check("[kv_storage]\nparts = 0\n"))
 
