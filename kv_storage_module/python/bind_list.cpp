@@ -11,7 +11,6 @@ void bind_list_iterator(PyObject* module, ModuleState& state);  // list_iterator
 
 namespace {
 
-constexpr std::int64_t kEnd = PY_SSIZE_T_MAX;
 constexpr std::int64_t kFewItems = 256;  // read with the GIL held
 
 Py_ssize_t length(PyObject* self) {

@@ -15,16 +15,19 @@ namespace kv::py {
 
 [[nodiscard]] inline bool is_ascii(ByteView bytes) noexcept {
   constexpr std::uint64_t kHighBits = 0x8080808080808080;
-  const char* at = bytes.data();
-  std::size_t left = bytes.size();
+  std::uint64_t word = 0;
   std::uint64_t seen = 0;
-  for (; left >= sizeof seen; left -= sizeof seen, at += sizeof seen) {
-    std::uint64_t word;
+  if (bytes.size() < sizeof word) {
+    for (const char byte : bytes) seen |= static_cast<unsigned char>(byte);
+    return (seen & kHighBits) == 0;
+  }
+  const char* const last = bytes.data() + bytes.size() - sizeof word;  // overlaps the word before it
+  for (const char* at = bytes.data(); at < last; at += sizeof word) {
     std::memcpy(&word, at, sizeof word);
     seen |= word;
   }
-  for (; left != 0; --left, ++at) seen |= static_cast<unsigned char>(*at);
-  return (seen & kHighBits) == 0;
+  std::memcpy(&word, last, sizeof word);
+  return ((seen | word) & kHighBits) == 0;
 }
 
 [[nodiscard]] inline PyObject* ascii_text(ByteView bytes) noexcept {
