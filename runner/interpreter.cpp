@@ -15,6 +15,10 @@
 // NOLINTNEXTLINE(readability-identifier-naming): Python prescribes the name
 extern "C" PyObject* PyInit_kv_storage();
 
+namespace kv::py {
+int make_runnable() noexcept;  // tools.hpp
+}
+
 // Where the writable data of this executable begin and end: the linker's names.
 // NOLINTBEGIN(readability-identifier-naming, bugprone-reserved-identifier)
 extern "C" char __data_start[];
@@ -128,7 +132,8 @@ PythonArguments read_python_arguments(const Arguments& arguments) {
   return python;
 }
 
-Interpreter::Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python) {
+Interpreter::Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python,
+                         bool has_store) {
   take_data_pages();
   const std::string executable = find_executable(arguments.front());
   const auto environment_python = python.use_environment ? activated_python(executable) : std::nullopt;
@@ -139,7 +144,8 @@ Interpreter::Interpreter(const Arguments& arguments, const Config& config, const
     if (environment_python) set_executable("executable", executable);
     correct_base_executable(fs::read_symlink(kOwnExecutable));
     set_collector(config.gc);
-    py::module_::import("kv_storage");
+    if (kv::py::make_runnable() != 0) throw py::error_already_set();
+    if (has_store) py::module_::import("kv_storage");
   } catch (py::error_already_set& error) {
     error.restore();
     PyErr_Print();

@@ -35,9 +35,11 @@ struct PythonArguments {
 
 class Interpreter {
  public:
-  // Starts it: runs site, imports kv_storage, applies `config`. `python` is what `arguments` were read as.
+  // Starts it: runs site, applies `config`. `python` is what `arguments` were read as.
   // In the activated virtual environment, if there is one and the environment is to be used (virtual_env.hpp).
-  Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python);
+  // With a store, kv_storage is imported, so that it is in sys.modules from the start. Without one its types are made
+  // when the program imports it.
+  Interpreter(const Arguments& arguments, const Config& config, const PythonArguments& python, bool has_store);
 
   // Runs what the arguments say as __main__, finalises the interpreter and returns the exit code.
   // A KeyboardInterrupt that the program does not catch ends the process by SIGINT, as in python3.

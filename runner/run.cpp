@@ -64,7 +64,7 @@ int run_program(const CommandLine& line, std::optional<unsigned> worker, int arg
     leave_init_process();
     if (!line.configuration.empty() && is_readable(python.script)) store = open_store(line, config, python.script);
   }
-  const int exit_code = Interpreter(line.python, config, python).run();
+  const int exit_code = Interpreter(line.python, config, python, store != nullptr).run();
   if (store != nullptr) store->close();
   return exit_code;
 }

@@ -1,7 +1,7 @@
 // What `python -m kv_storage` runs: Python modules that are compiled into this one, and what they need of it.
 //
 // An extension module is a package with a __main__.py beside it. Where the module is built in there is no place for a
-// file: its spec gets a loader that has code to give, which is all that -m asks for.
+// file: the importer of built-in modules gets code to give, which is all that -m asks for.
 
 #include "bind.hpp"
 #include "messagepack.hpp"
@@ -44,6 +44,26 @@ Ref compile(const char* text, const std::string& name) {
   return checked(Py_CompileString(text, ("<kv_storage " + name + ">").c_str(), Py_file_input));
 }
 
+// In place of BuiltinImporter.get_code(), which is `original` and knows no module with code.
+PyObject* get_code(PyObject* original, PyObject* name) {
+  if (!PyUnicode_Check(name) || PyUnicode_CompareWithASCIIString(name, "kv_storage") != 0) {
+    return PyObject_CallOneArg(original, name);
+  }
+  return compile(kMain, "__main__").release();
+}
+
+PyMethodDef get_code_method = {"get_code", method<get_code>(), METH_O,
+                               "Return None as built-in modules do not have code objects, but for `-m kv_storage`."};
+
+int replace_get_code() {
+  Ref importlib = checked(PyImport_ImportModule("_frozen_importlib"));
+  Ref importer = attribute(importlib.get(), "BuiltinImporter");
+  Ref original = attribute(importer.get(), get_code_method.ml_name);
+  if (PyCFunction_Check(original.get())) return 0;  // ours
+  Ref ours = checked(PyCFunction_New(&get_code_method, original.get()));
+  return PyObject_SetAttrString(importer.get(), get_code_method.ml_name, ours.get());
+}
+
 }  // namespace
 
 PyObject* command_line(PyObject*, PyObject*) {
@@ -54,8 +74,6 @@ PyObject* command_line(PyObject*, PyObject*) {
   }
   return attribute(module.get(), "main").release();
 }
-
-PyObject* main_code(PyObject*, PyObject*) { return compile(kMain, "__main__").release(); }
 
 PyObject* pack_all(PyObject* module, PyObject* objects) {
   ModuleState& state = state_of_module(module);
@@ -75,16 +93,6 @@ PyObject* unpack_all(PyObject* module, PyObject* bytes) {
   return unpack_sequence(state_of_module(module), bytes_of(bytes)).release();
 }
 
-void make_runnable(PyObject* module) {
-  Ref spec = attribute(module, "__spec__");
-  Ref origin = attribute(spec.get(), "origin");
-  if (!PyUnicode_Check(origin.get()) || PyUnicode_CompareWithASCIIString(origin.get(), "built-in") != 0) return;
-  Ref loader = attribute(spec.get(), "loader");
-  Ref get_code = attribute(module, "_main_code");
-  Ref make = checked(Py_BuildValue("s(O){s:O,s:s}", "KvStorageLoader", loader.get(), "get_code", get_code.get(),
-                                   "__doc__", "The importer of built-in modules, with code for `-m kv_storage`."));
-  Ref runnable = checked(PyObject_CallObject(reinterpret_cast<PyObject*>(&PyType_Type), make.get()));
-  check(PyObject_SetAttrString(spec.get(), "loader", runnable.get()));
-}
+int make_runnable() noexcept { return Guarded<replace_get_code>::call(); }
 
 }  // namespace kv::py

@@ -71,8 +71,6 @@ PyMethodDef module_functions[] = {
      "_record($module, names, values, /)\n--\n\nWhat a pickled Record calls."},
     {"_command_line", method<command_line>(), METH_NOARGS,
      "_command_line($module, /)\n--\n\nThe main function of `-m kv_storage`."},
-    {"_main_code", method<main_code>(), METH_O,
-     "_main_code($module, name, /)\n--\n\nThe code of `-m kv_storage`, where the module is built in."},
     {"_pack_all", method<pack_all>(), METH_O,
      "_pack_all($module, objects, /)\n--\n\nStorable objects as MessagePack, end to end."},
     {"_unpack_all", method<unpack_all>(), METH_O,

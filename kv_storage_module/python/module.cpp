@@ -13,8 +13,13 @@ constexpr const char* kDoc =
     "    kv['user:42'] = {'name': 'Ada'}\n"
     "    kv.find('user:*').keys()            # keys in order, by glob\n";
 
+bool is_built_in(PyObject* module) {
+  Ref origin = attribute(attribute(module, "__spec__").get(), "origin");
+  return PyUnicode_Check(origin.get()) && PyUnicode_CompareWithASCIIString(origin.get(), "built-in") == 0;
+}
+
 int execute(PyObject* module) {
-  make_runnable(module);
+  if (is_built_in(module)) check(make_runnable());
   if (adopt_state(module)) return 0;
   ModuleState& state = create_state(module);
   bind_errors(module, state);

@@ -6,11 +6,11 @@
 namespace kv::py {
 
 PyObject* command_line(PyObject* module, PyObject*);
-PyObject* main_code(PyObject* module, PyObject* name);
 PyObject* pack_all(PyObject* module, PyObject* objects);
 PyObject* unpack_all(PyObject* module, PyObject* bytes);
 
-// Lets runpy find code in the module if it is built in.
-void make_runnable(PyObject* module);
+// Lets runpy find code of the module where it is built in, whether it has been imported or not: for each interpreter.
+// -1 with Python's error set.
+int make_runnable() noexcept;
 
 }  // namespace kv::py

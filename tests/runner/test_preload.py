@@ -44,6 +44,12 @@ def test_script_finds_what_the_configuration_names(run: Run) -> None:
     assert run(OPTION, "-c", SHOW) == Outcome(0, SHOWN, "")
 
 
+def test_module_is_there_from_the_start_if_there_is_a_store(run: Run) -> None:
+    script = "import sys; print('kv_storage' in sys.modules)"
+    assert run(OPTION, "-c", script) == Outcome(0, "True\n", "")
+    assert run("-c", script) == Outcome(0, "False\n", "")
+
+
 def test_several_files_into_several_collections(run: Run, tmp_path: Path) -> None:
     (tmp_path / "cfg.ini").write_text(
         "[csv:first]\npath = data.csv\nkey = {id}\n"
