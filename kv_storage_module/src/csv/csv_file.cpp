@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "csv/batch_writer.hpp"
 #include "csv/column.hpp"
@@ -215,14 +216,23 @@ class BatchBuilder {
   std::uint64_t refused_ = 0;
 };
 
-void recode_column(char* at, std::size_t rows, std::size_t record_bytes, std::size_t code_bytes,
-                   const std::vector<std::uint32_t>& codes) noexcept {
+// With a size known to the compiler a row costs a load, a look into `codes` and a store.
+template <std::size_t kCodeBytes>
+void recode_column(char* at, std::size_t rows, std::size_t record_bytes,
+                   std::span<const std::uint32_t> codes) noexcept {
   for (std::size_t row = 0; row < rows; ++row, at += record_bytes) {
     std::uint32_t code = 0;
-    std::memcpy(&code, at, code_bytes);
+    std::memcpy(&code, at, kCodeBytes);
     if (code >= codes.size()) continue;  // missing
-    std::memcpy(at, &codes[code], code_bytes);
+    std::memcpy(at, &codes[code], kCodeBytes);
   }
+}
+
+void recode_column(char* at, std::size_t rows, std::size_t record_bytes, std::size_t code_bytes,
+                   std::span<const std::uint32_t> codes) noexcept {
+  if (code_bytes == 1) return recode_column<1>(at, rows, record_bytes, codes);
+  if (code_bytes == 2) return recode_column<2>(at, rows, record_bytes, codes);
+  recode_column<4>(at, rows, record_bytes, codes);
 }
 
 // Whether records laid out for the one are right for the other.
