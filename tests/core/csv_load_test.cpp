@@ -9,6 +9,7 @@
 
 #include "collections/collection.hpp"
 #include "collections/records.hpp"
+#include "index/lookaside.hpp"
 #include "support/child_process.hpp"
 #include "support/key_sets.hpp"
 #include "support/store_check.hpp"
@@ -58,6 +59,25 @@ struct Row {
   return expected;
 }
 
+struct Slots {
+  std::size_t used = 0;
+  std::size_t all = 0;
+};
+
+// Of the look-aside table of the collection "rows". That they lead to the right entries is what verification looks at.
+[[nodiscard]] Slots lookaside_slots(Store& store) {
+  Slots slots;
+  for (const auto& [name, record] : store.impl().catalog.all()) {
+    if (name != "rows") continue;
+    Part& part = store.impl().arena->part(record.home_part);
+    Transaction txn(part);
+    const Lookaside lookaside(part, find_root(txn, record.binding)->lookaside);
+    slots.all = std::size_t{lookaside.buckets()} * Lookaside::kSlots;
+    lookaside.for_each([&](std::uint32_t, Ref) { ++slots.used; });
+  }
+  return slots;
+}
+
 }  // namespace
 
 TEST_CASE("csv load: the rows that an oracle keeps, whatever the threads and the duplicates") {
@@ -95,6 +115,10 @@ TEST_CASE("csv load: the rows that an oracle keeps, whatever the threads and the
       std::vector<char> record(loaded->schema().record_bytes());
       for (const auto& [key, number] : expected) missed += loaded->get(key, record.data()) ? 0 : 1;
       CHECK(missed == 0);
+      const Slots slots = lookaside_slots(*store);
+      CHECK(slots.used <= expected.size());
+      CHECK(slots.used > expected.size() * 99 / 100);
+      CHECK(slots.all < expected.size() * 5 / 3);  // although there were more rows
       check_sound(*store);
     }
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <utility>
@@ -110,7 +111,6 @@ class Loader {
     report.filtered = filtered.value_or(0);
     finish_categories(target);
     report.rows = build_index(target);
-    fill_lookaside(target);
     report.duplicates = dropped_rows_.size();
     free_rest(target);
     hidden->publish(options_.into, persist::log_of(arena_), source_of_file(before));
@@ -126,15 +126,11 @@ class Loader {
     return !before.empty() && is_same_csv(options_, before) ? before : std::string();
   }
 
-  // A key and its row, after which all rows with the same key have been settled.
-  struct Unique {
-    std::uint64_t hash;
-    std::uint32_t size;
-    std::uint32_t row;
-  };
+  // Keys in order, each once: with its row, after all rows with the same key have been settled, and its hash, which
+  // becomes the word of the look-aside table as soon as the key has an entry.
   struct Prepared {
-    std::unique_ptr<char[]> bytes;  // of the keys, and of those that were dropped
-    std::vector<Unique> keys;
+    SortedKeys sorted;
+    std::vector<std::uint64_t> words;
     std::vector<std::uint32_t> dropped_rows;
   };
 
@@ -220,27 +216,29 @@ class Loader {
 
   // The keys of a partition in order, each once. Run by several threads for different partitions.
   [[nodiscard]] Prepared prepare(std::size_t partition, KeySorter& sorter) {
-    SortedKeys sorted = keys_->take(partition, sorter);
-    Prepared prepared;
-    prepared.keys.reserve(sorted.keys.size());
-    char* const begin = sorted.bytes.get();
+    Prepared prepared{.sorted = keys_->take(partition, sorter), .words = {}, .dropped_rows = {}};
+    std::vector<SortedKeys::Key>& keys = prepared.sorted.keys;
+    prepared.words.reserve(keys.size());
+    char* const begin = prepared.sorted.bytes.get();
     const char* from = begin;
     char* to = begin;  // dropped keys leave no gaps
     std::vector<std::uint32_t> rows;
-    for (std::size_t i = 0; i < sorted.keys.size();) {
-      const ByteView key{from, sorted.keys[i].size};
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < keys.size();) {
+      const ByteView key{from, keys[i].size};
       rows.clear();
       do {
-        rows.push_back(sorted.keys[i].row);
+        rows.push_back(keys[i].row);
         from += key.size();
         ++i;
-      } while (i < sorted.keys.size() && ByteView(from, sorted.keys[i].size) == key);
+      } while (i < keys.size() && ByteView(from, keys[i].size) == key);
       const std::uint32_t row = rows.size() == 1 ? rows[0] : settle(key, rows, prepared.dropped_rows);
-      prepared.keys.push_back({hash_key(key, arena_.header().hash_seed), sorted.keys[i - 1].size, row});
+      prepared.words.push_back(hash_key(key, arena_.header().hash_seed));
+      keys[kept++] = {keys[i - 1].size, row};
       if (to != key.data()) std::memmove(to, key.data(), key.size());
       to += key.size();
     }
-    prepared.bytes = std::move(sorted.bytes);
+    keys.resize(kept);
     return prepared;
   }
 
@@ -257,44 +255,73 @@ class Loader {
     return row;
   }
 
-  // Threads sort partitions of the keys; this one appends them to the index, one after the other.
+  // Threads sort partitions of the keys, and fill the look-aside table with what has been appended meanwhile; this one
+  // appends them to the index, one after the other.
   std::uint64_t build_index(const HiddenCollection& target) {
-    words_.reserve(rows_);
+    if (!is_lookaside_for(rows_)) make_lookaside(target, rows_);
+    const Lookaside lookaside(target.part(), lookaside_);
     std::vector<KeySorter> sorters(workers_.threads());
     std::vector<Prepared> prepared(keys_->count());
     workers_.run_in_order(
         prepared.size(), {},
-        [&](unsigned thread, std::size_t i, const csv::Stop&) { prepared[i] = prepare(i, sorters[thread]); },
+        [&](unsigned thread, std::size_t i, const csv::Stop&) {
+          insert_appended(lookaside);
+          prepared[i] = prepare(i, sorters[thread]);
+        },
         [&](std::size_t i) {
-          const Prepared keys = std::move(prepared[i]);
+          Prepared keys = std::move(prepared[i]);
           append(target, keys);
           dropped_rows_.insert(dropped_rows_.end(), keys.dropped_rows.begin(), keys.dropped_rows.end());
+          const std::lock_guard lock(appended_mutex_);
+          appended_.push_back(std::move(keys.words));
         });
-    return words_.size();
+    insert_appended(lookaside);
+    if (!is_lookaside_for(entries_)) make_lookaside(target, entries_);  // duplicates: it is mostly empty
+    return entries_;
   }
 
   // As many in a step as the journal has room for.
-  void append(const HiddenCollection& target, const Prepared& keys) {
-    const char* bytes = keys.bytes.get();
-    for (auto next = keys.keys.begin(); next != keys.keys.end();) {
+  void append(const HiddenCollection& target, Prepared& prepared) {
+    const std::vector<SortedKeys::Key>& keys = prepared.sorted.keys;
+    const char* bytes = prepared.sorted.bytes.get();
+    for (std::size_t next = 0; next < keys.size();) {
       Transaction txn(target.part());
       CollectionRoot& root = target.root(txn);
       BlockSupply blocks(txn);
       SortedAppender appender(blocks, &root.index);
-      for (; next != keys.keys.end() && txn.journal_room() >= appender.journal_needed(); ++next) {
-        const Ref entry = make_entry(blocks, {bytes, next->size}, record_value(record_at(next->row)));
+      const std::size_t first = next;
+      for (; next < keys.size() && txn.journal_room() >= appender.journal_needed(); ++next) {
+        const SortedKeys::Key key = keys[next];
+        const Ref entry = make_entry(blocks, {bytes, key.size}, record_value(record_at(key.row)));
         appender.add(entry);
-        words_.push_back(Lookaside::word_of(next->hash, entry));
-        bytes += next->size;
+        prepared.words[next] = Lookaside::word_of(prepared.words[next], entry);
+        bytes += key.size;
       }
       appender.finish();
       blocks.settle();
-      txn.store64(&root.entries, words_.size());
+      entries_ += next - first;
+      txn.store64(&root.entries, entries_);
       txn.commit();
     }
   }
 
-  // An empty table for so many entries; none if there is no memory for it.
+  // Without the lock: nobody else knows the table.
+  void insert_appended(const Lookaside& lookaside) {
+    std::vector<std::vector<std::uint64_t>> appended;
+    {
+      const std::lock_guard lock(appended_mutex_);
+      appended.swap(appended_);
+    }
+    for (const std::vector<std::uint64_t>& words : appended) lookaside.insert_words(words);
+  }
+
+  // Whether there is a table, and not one much too large.
+  [[nodiscard]] bool is_lookaside_for(std::uint64_t entries) const noexcept {
+    constexpr std::size_t kSpareShare = 32;  // of a table made before it was known how many keys are duplicates
+    return lookaside_for_ >= entries && lookaside_for_ - entries <= entries / kSpareShare;
+  }
+
+  // A table for so many entries, which keeps what is in it; none if there is no memory for it.
   void make_lookaside(const HiddenCollection& target, std::uint64_t entries) {
     const Part::PatientScope patient;  // it may be another thread that does this
     Transaction txn(target.part());
@@ -302,21 +329,6 @@ class Loader {
     resize_lookaside(txn, &root.lookaside, entries);
     lookaside_ = root.lookaside;
     lookaside_for_ = entries;
-  }
-
-  // Last, and without the lock: nobody else knows the table.
-  void fill_lookaside(const HiddenCollection& target) {
-    constexpr std::size_t kWordsAtATime = 64 * 1024;
-    constexpr std::size_t kSpareShare = 32;  // of a table made before it was known how many keys are duplicates
-    const bool fits = lookaside_for_ >= words_.size() && lookaside_for_ - words_.size() <= words_.size() / kSpareShare;
-    if (!fits) make_lookaside(target, words_.size());
-    const Lookaside lookaside(target.part(), lookaside_);
-    const std::span<const std::uint64_t> words(words_);
-    workers_.run((words.size() + kWordsAtATime - 1) / kWordsAtATime, {},
-                 [&](unsigned, std::size_t i, const csv::Stop&) {
-                   const std::size_t first = i * kWordsAtATime;
-                   lookaside.insert_words(words.subspan(first, std::min(kWordsAtATime, words.size() - first)));
-                 });
   }
 
   // The slots of rows that were filtered or dropped, from the last one down.
@@ -342,7 +354,9 @@ class Loader {
   std::uint64_t rows_ = 0;
   RowLines lines_{0};
   std::unique_ptr<KeyPartitions> keys_;
-  std::vector<std::uint64_t> words_;  // of the look-aside table
+  std::uint64_t entries_ = 0;
+  std::mutex appended_mutex_;
+  std::vector<std::vector<std::uint64_t>> appended_;  // words that the look-aside table does not hold yet
   std::atomic_flag lookaside_begun_;
   Ref lookaside_ = kNullRef;
   std::uint64_t lookaside_for_ = 0;  // entries
