@@ -52,6 +52,7 @@ class KeySorter {
 
  private:
   static constexpr std::size_t kWindows = 4;  // of eight bytes, looked at together
+  static constexpr std::size_t kKeysAtATime = 16;
   using Windows = std::array<std::uint64_t, kWindows>;
   // Bits of a window that go side by side into the word.
   struct Field {
@@ -66,7 +67,7 @@ class KeySorter {
 
   void sort_from(std::span<RowKey> keys, std::size_t depth);
   void choose_fields(const Windows& differing);
-  [[nodiscard]] std::uint64_t word_of(const RowKey& key, std::size_t depth) const noexcept;
+  void make_items(std::span<const RowKey> keys, std::size_t depth);
   void sort_items(unsigned bits);
   static Windows windows_of(const RowKey& key, std::size_t depth) noexcept;
 
