@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -17,10 +18,25 @@ constexpr std::size_t kKeyChunkBytes = 32 * 1024;
 
 constexpr std::size_t kSamplesPerPartition = 16;
 
+// In front of the bytes of a key in a chunk: its row, and how many bytes follow.
 struct Front {
+  static constexpr std::size_t kBytes = sizeof(std::uint32_t) + sizeof(std::uint16_t);
+
   std::uint32_t row;
-  std::uint32_t size;
+  std::uint16_t size;
+
+  void write(char* at) const noexcept {
+    std::memcpy(at, &row, sizeof row);
+    std::memcpy(at + sizeof row, &size, sizeof size);
+  }
+  [[nodiscard]] static Front read(const char* at) noexcept {
+    Front front{};
+    std::memcpy(&front.row, at, sizeof front.row);
+    std::memcpy(&front.size, at + sizeof front.row, sizeof front.size);
+    return front;
+  }
 };
+static_assert(kMaxKeyBytes <= std::numeric_limits<std::uint16_t>::max());
 
 [[nodiscard]] std::size_t partitions_for(std::uint64_t rows) noexcept {
   return static_cast<std::size_t>(
@@ -32,7 +48,9 @@ struct Front {
 // ---- Chunks ----
 
 KeyPartitions::Chunk::Chunk(std::size_t bytes) : bytes_((bytes + kPageBytes - 1) / kPageBytes * kPageBytes) {
-  void* const at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // All of it will be written: one call is cheaper than a fault for each page.
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+  void* const at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
   data_ = static_cast<char*>(at);
 }
@@ -45,19 +63,17 @@ KeyPartitions::Chunk::~Chunk() {
 }
 
 bool KeyPartitions::Chunk::append(ByteView key, std::uint32_t row) noexcept {
-  const Front front{row, static_cast<std::uint32_t>(key.size())};
-  if (used_ + sizeof front + key.size() > bytes_) return false;
-  std::memcpy(data_ + used_, &front, sizeof front);
-  if (!key.empty()) std::memcpy(data_ + used_ + sizeof front, key.data(), key.size());
-  used_ += sizeof front + key.size();
+  if (used_ + Front::kBytes + key.size() > bytes_) return false;
+  Front{row, static_cast<std::uint16_t>(key.size())}.write(data_ + used_);
+  if (!key.empty()) std::memcpy(data_ + used_ + Front::kBytes, key.data(), key.size());
+  used_ += Front::kBytes + key.size();
   return true;
 }
 
 void KeyPartitions::Chunk::read(std::vector<RowKey>& keys) const {
   for (std::size_t at = 0; at < used_;) {
-    Front front{};
-    std::memcpy(&front, data_ + at, sizeof front);
-    at += sizeof front;
+    const Front front = Front::read(data_ + at);
+    at += Front::kBytes;
     keys.push_back({data_ + at, front.size, front.row});
     at += front.size;
   }
@@ -78,8 +94,26 @@ KeyPartitions::KeyPartitions(std::vector<std::string> sample, std::uint64_t rows
   }
   if (!bounds_.empty()) prefix_ = bounds_.front().substr(0, common_bytes(bounds_.front(), bounds_.back()));
   for (const std::string& bound : bounds_) windows_.push_back(window_of(bound));
+  note_starts();
+  common_.assign(count(), 0);
+  for (std::size_t i = 1; i < bounds_.size(); ++i) common_[i] = common_bytes(bounds_[i - 1], bounds_[i]);
   by_thread_.resize(threads);
   for (std::vector<Chunks>& partitions : by_thread_) partitions.resize(count());
+}
+
+void KeyPartitions::note_starts() {
+  if (windows_.empty()) return;
+  std::vector<std::uint16_t> below(kStarts + 1);  // how many windows have a start less than this
+  for (const Window window : windows_) ++below[start_of(window) + 1];
+  for (std::size_t start = 0; start < kStarts; ++start) {
+    most_alike_ = std::max<std::size_t>(most_alike_, below[start + 1]);
+    below[start + 1] = static_cast<std::uint16_t>(below[start + 1] + below[start]);
+  }
+  // So many windows are there from each of these on. Those before the ones with the right start are less than a key,
+  // those behind are greater, so they do no harm.
+  const auto last = static_cast<std::uint16_t>(windows_.size() - most_alike_);
+  for (std::size_t start = 0; start < kStarts; ++start) below[start] = std::min(below[start], last);
+  first_alike_ = std::move(below);
 }
 
 KeyPartitions::Window KeyPartitions::window_of(ByteView key) const noexcept {
@@ -112,8 +146,11 @@ void KeyPartitions::partitions_of(std::span<const ByteView> keys, std::span<std:
   std::array<Window, kKeysAtATime> windows{};
   std::array<const Window*, kKeysAtATime> at{};
   at.fill(windows_.data());
-  for (std::size_t i = 0; i < keys.size(); ++i) windows[i] = window_of(keys[i]);
-  for (std::size_t left = windows_.size(); left > 0;) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    windows[i] = window_of(keys[i]);
+    if (!windows_.empty()) at[i] += first_alike_[start_of(windows[i])];
+  }
+  for (std::size_t left = most_alike_; left > 0;) {
     const std::size_t half = (left + 1) / 2;
     for (std::size_t i = 0; i < kKeysAtATime; ++i) {
       at[i] += half & (std::size_t{0} - static_cast<std::size_t>(at[i][half - 1] < windows[i]));
@@ -144,9 +181,10 @@ void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uin
     }
     for (std::size_t i = 0; i < count; ++i) {
       Chunks& chunks = partitions[places[i]];
-      if (chunks.empty() || !chunks.back().append(group[i], first_row)) {
-        chunks.emplace_back(std::max(kKeyChunkBytes, sizeof(Front) + group[i].size()));
-        static_cast<void>(chunks.back().append(group[i], first_row));
+      const ByteView rest = group[i].substr(common_[places[i]]);
+      if (chunks.empty() || !chunks.back().append(rest, first_row)) {
+        chunks.emplace_back(std::max(kKeyChunkBytes, Front::kBytes + rest.size()));
+        static_cast<void>(chunks.back().append(rest, first_row));
       }
       ++first_row;
     }
@@ -160,16 +198,17 @@ SortedKeys KeyPartitions::take(std::size_t partition, KeySorter& sorter) {
     for (const Chunk& chunk : partitions[partition]) chunk.read(keys);
   }
   sorter.sort(keys);
+  const ByteView common = partition == 0 ? ByteView() : ByteView(bounds_[partition - 1]).substr(0, common_[partition]);
   SortedKeys sorted;
-  std::size_t bytes = 0;
+  std::size_t bytes = keys.size() * common.size();
   for (const RowKey& key : keys) bytes += key.size;
   sorted.bytes = std::make_unique_for_overwrite<char[]>(bytes);
   sorted.keys.reserve(keys.size());
   char* to = sorted.bytes.get();
   for (const RowKey& key : keys) {
-    if (key.size != 0) std::memcpy(to, key.bytes, key.size);
-    to += key.size;
-    sorted.keys.push_back({key.size, key.row});
+    to = std::copy(common.begin(), common.end(), to);
+    to = std::copy_n(key.bytes, key.size, to);
+    sorted.keys.push_back({static_cast<std::uint32_t>(common.size()) + key.size, key.row});
   }
   for (auto& partitions : by_thread_) partitions[partition].clear();
   return sorted;

@@ -47,7 +47,8 @@ class KeyPartitions {
   [[nodiscard]] SortedKeys take(std::size_t partition, KeySorter& sorter);
 
  private:
-  // A block of {row, size, bytes of the key}, given back to the system when it is not needed any more.
+  // A block of {row, size, bytes of the key behind what all keys of the partition begin with}, given back to the system
+  // when it is not needed any more.
   class Chunk {
    public:
     explicit Chunk(std::size_t bytes);
@@ -67,6 +68,10 @@ class KeyPartitions {
 
   using Window = unsigned __int128;
 
+  static constexpr std::size_t kStarts = std::size_t{1} << 16U;
+
+  void note_starts();
+  [[nodiscard]] static std::size_t start_of(Window window) noexcept { return static_cast<std::size_t>(window >> 112U); }
   [[nodiscard]] Window window_of(ByteView key) const noexcept;
   [[nodiscard]] std::size_t partition_of(ByteView key) const noexcept;
   // The same for several keys at a time: their searches, each a chain of compares that wait for each other, go side by
@@ -76,6 +81,10 @@ class KeyPartitions {
   std::vector<std::string> bounds_;  // the least key of each partition but the first
   std::string prefix_;               // of all bounds
   std::vector<Window> windows_;      // the 16 bytes of each bound behind it
+  // By the first two bytes of a window, where to search: from this one on, in most_alike_ windows.
+  std::vector<std::uint16_t> first_alike_;
+  std::size_t most_alike_ = 0;
+  std::vector<std::size_t> common_;  // of each partition: how many bytes all its keys begin with, as both bounds do
   std::vector<std::vector<Chunks>> by_thread_;
 };
 
