@@ -3,7 +3,6 @@
 #include <cstring>
 #include <limits>
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "kv_storage/error.hpp"

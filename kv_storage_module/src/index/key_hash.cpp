@@ -1,6 +1,5 @@
 #include "index/key_hash.hpp"
 
-#define XXH_INLINE_ALL  // a call into the shared library would cost as much as the hash of a short key
 #include <xxhash.h>
 
 namespace kv {
