@@ -15,7 +15,7 @@ RUN /opt/venv/bin/python scripts/fetch_flights.py
 FROM debian:bookworm-slim
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-      libinih1 python3 \
+      python3 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin runner
 COPY --from=build /opt/venv /opt/venv
