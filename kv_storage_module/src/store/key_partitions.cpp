@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <utility>
 
 #include "index/paths.hpp"
+#include "memory/system.hpp"
 
 namespace kv {
 namespace {
@@ -47,20 +50,19 @@ static_assert(kMaxKeyBytes <= std::numeric_limits<std::uint16_t>::max());
 
 // ---- Chunks ----
 
-KeyPartitions::Chunk::Chunk(std::size_t bytes) : bytes_((bytes + kPageBytes - 1) / kPageBytes * kPageBytes) {
-  // All of it will be written: one call is cheaper than a fault for each page.
-  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
-  void* const at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+// Large ones begin at a multiple of a huge page, somewhere in a mapping that is longer by one.
+KeyPartitions::Region::Region(std::size_t bytes)
+    : mapped_bytes_(bytes < system::kHugePageBytes ? bytes : bytes + system::kHugePageBytes) {
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* const at = ::mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
-  data_ = static_cast<char*>(at);
+  mapped_ = data_ = static_cast<char*>(at);
+  if (bytes < system::kHugePageBytes) return;
+  data_ += -reinterpret_cast<std::uintptr_t>(mapped_) % system::kHugePageBytes;
+  static_cast<void>(::madvise(data_, bytes, MADV_HUGEPAGE));
 }
 
-KeyPartitions::Chunk::Chunk(Chunk&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), used_(other.used_) {}
-
-KeyPartitions::Chunk::~Chunk() {
-  if (data_ != nullptr) ::munmap(data_, bytes_);
-}
+KeyPartitions::Region::~Region() { ::munmap(mapped_, mapped_bytes_); }
 
 bool KeyPartitions::Chunk::append(ByteView key, std::uint32_t row) noexcept {
   if (used_ + Front::kBytes + key.size() > bytes_) return false;
@@ -97,8 +99,9 @@ KeyPartitions::KeyPartitions(std::vector<std::string> sample, std::uint64_t rows
   note_starts();
   common_.assign(count(), 0);
   for (std::size_t i = 1; i < bounds_.size(); ++i) common_[i] = common_bytes(bounds_[i - 1], bounds_[i]);
-  by_thread_.resize(threads);
-  for (std::vector<Chunks>& partitions : by_thread_) partitions.resize(count());
+  const std::size_t groups = (count() + kGroup - 1) / kGroup;
+  for (unsigned i = 0; i < threads; ++i)
+    by_thread_.push_back({std::vector<Chunks>(count()), std::vector<Room>(groups)});
 }
 
 void KeyPartitions::note_starts() {
@@ -164,8 +167,26 @@ void KeyPartitions::partitions_of(std::span<const ByteView> keys, std::span<std:
   }
 }
 
+KeyPartitions::Chunk& KeyPartitions::add_chunk(Thread& thread, std::size_t partition, std::size_t bytes) const {
+  Room& room = thread.rooms[partition / kGroup];
+  const std::size_t wanted = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  std::shared_ptr<const Region> region = room.region.lock();
+  if (region == nullptr || room.used + wanted > room.bytes) {
+    room.bytes = count() < kGroup ? wanted : std::max<std::size_t>(wanted, system::kHugePageBytes);
+    room.used = 0;
+    region = std::make_shared<const Region>(room.bytes);
+    room.region = region;
+  }
+  Chunks& chunks = thread.partitions[partition];
+  char* const data = region->data() + room.used;
+  system::populate(reinterpret_cast<std::byte*>(data), wanted);  // where there are no huge pages
+  chunks.emplace_back(std::move(region), data, wanted);
+  room.used += wanted;
+  return chunks.back();
+}
+
 void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uint32_t> ends, std::uint32_t first_row) {
-  std::vector<Chunks>& partitions = by_thread_[thread];
+  std::vector<Chunks>& partitions = by_thread_[thread].partitions;
   std::size_t begin = 0;
   while (!ends.empty()) {
     const std::size_t count = std::min(ends.size(), kKeysAtATime);
@@ -183,8 +204,8 @@ void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uin
       Chunks& chunks = partitions[places[i]];
       const ByteView rest = group[i].substr(common_[places[i]]);
       if (chunks.empty() || !chunks.back().append(rest, first_row)) {
-        chunks.emplace_back(std::max(kKeyChunkBytes, Front::kBytes + rest.size()));
-        static_cast<void>(chunks.back().append(rest, first_row));
+        const std::size_t bytes = std::max(kKeyChunkBytes, Front::kBytes + rest.size());
+        static_cast<void>(add_chunk(by_thread_[thread], places[i], bytes).append(rest, first_row));
       }
       ++first_row;
     }
@@ -194,8 +215,8 @@ void KeyPartitions::add(unsigned thread, ByteView keys, std::span<const std::uin
 
 SortedKeys KeyPartitions::take(std::size_t partition, KeySorter& sorter) {
   std::vector<RowKey> keys;
-  for (const auto& partitions : by_thread_) {
-    for (const Chunk& chunk : partitions[partition]) chunk.read(keys);
+  for (const Thread& thread : by_thread_) {
+    for (const Chunk& chunk : thread.partitions[partition]) chunk.read(keys);
   }
   sorter.sort(keys);
   const ByteView common = partition == 0 ? ByteView() : ByteView(bounds_[partition - 1]).substr(0, common_[partition]);
@@ -210,7 +231,7 @@ SortedKeys KeyPartitions::take(std::size_t partition, KeySorter& sorter) {
     to = std::copy_n(key.bytes, key.size, to);
     sorted.keys.push_back({static_cast<std::uint32_t>(common.size()) + key.size, key.row});
   }
-  for (auto& partitions : by_thread_) partitions[partition].clear();
+  for (Thread& thread : by_thread_) thread.partitions[partition].clear();
   return sorted;
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "index/key_sort.hpp"
@@ -47,24 +48,51 @@ class KeyPartitions {
   [[nodiscard]] SortedKeys take(std::size_t partition, KeySorter& sorter);
 
  private:
-  // A block of {row, size, bytes of the key behind what all keys of the partition begin with}, given back to the system
-  // when it is not needed any more.
+  // Memory of the system's for chunks, given back with the last of them.
+  class Region {
+   public:
+    explicit Region(std::size_t bytes);
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+    ~Region();
+    [[nodiscard]] char* data() const noexcept { return data_; }
+
+   private:
+    std::size_t mapped_bytes_;
+    char* mapped_;
+    char* data_;
+  };
+
+  // A block of {row, size, bytes of the key behind what all keys of the partition begin with}.
   class Chunk {
    public:
-    explicit Chunk(std::size_t bytes);
-    Chunk(Chunk&& other) noexcept;
-    Chunk& operator=(Chunk&&) = delete;
-    ~Chunk();
+    Chunk(std::shared_ptr<const Region> region, char* data, std::size_t bytes) noexcept
+        : region_(std::move(region)), data_(data), bytes_(bytes) {}
     [[nodiscard]] bool append(ByteView key, std::uint32_t row) noexcept;  // false = no room
     void prefetch() const noexcept { __builtin_prefetch(data_ + used_, 1); }
     void read(std::vector<RowKey>& keys) const;
 
    private:
+    std::shared_ptr<const Region> region_;
     char* data_;
     std::size_t bytes_;
     std::size_t used_ = 0;
   };
   using Chunks = std::vector<Chunk>;
+
+  // Neighbouring partitions of one thread share regions of a huge page: it comes in one fault, and as they are taken
+  // one after the other, it goes back whole, for the index to be taken next.
+  static constexpr std::size_t kGroup = 16;
+  struct Room {
+    std::weak_ptr<const Region> region;  // the chunks in it own it
+    std::size_t bytes = 0;
+    std::size_t used = 0;
+  };
+  struct Thread {
+    std::vector<Chunks> partitions;
+    std::vector<Room> rooms;  // by group
+  };
+  Chunk& add_chunk(Thread& thread, std::size_t partition, std::size_t bytes) const;
 
   using Window = unsigned __int128;
 
@@ -85,7 +113,7 @@ class KeyPartitions {
   std::vector<std::uint16_t> first_alike_;
   std::size_t most_alike_ = 0;
   std::vector<std::size_t> common_;  // of each partition: how many bytes all its keys begin with, as both bounds do
-  std::vector<std::vector<Chunks>> by_thread_;
+  std::vector<Thread> by_thread_;
 };
 
 }  // namespace kv
