@@ -1,9 +1,9 @@
 #include "csv/dictionary.hpp"
 
+#include <xxhash.h>
+
 #include <cstring>
 #include <limits>
-
-#include <xxhash.h>
 
 #include "kv_storage/error.hpp"
 
