@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import inspect
+import itertools
 import subprocess
 import sys
 import types
@@ -137,11 +138,13 @@ def test_objects_do_not_leak() -> None:
             kv["a"] = [object()]
         kv_storage.Key("a", 1)
 
-    for _ in range(300):
-        work()
-    gc.collect()
-    before = sys.getallocatedblocks()
-    for _ in range(300):
-        work()
-    gc.collect()
-    assert sys.getallocatedblocks() - before < 100
+    def blocks_after_rounds() -> int:
+        for _ in range(300):
+            work()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    # An object left behind by each round would be 300 every time; what the interpreter keeps for itself, its caches and
+    # free lists, comes to rest.
+    counts = [blocks_after_rounds() for _ in range(6)]
+    assert min(after - before for before, after in itertools.pairwise(counts)) < 100
